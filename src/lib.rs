@@ -1,0 +1,21 @@
+//! Workrun: boards for several organizations, served by one process from one sealed file an organization.
+//!
+//! A request enters by [`web`], becomes a command, is decided by a domain room ([`people`], [`work`], [`hooks`])
+//! as events, and is applied to the [`store`] in one transaction. No domain room knows HTTP; no room but `store`
+//! knows redb; no room but `seal` knows a cipher. `tests/layers.rs` holds these walls. `docs/architecture.md`
+//! walks through one sign-in, one card and one webhook. Rooms stand in reading order.
+
+pub mod appliance;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod hooks;
+pub mod ids;
+pub mod mail;
+pub mod people;
+pub mod seal;
+pub mod store;
+pub mod tls;
+pub mod trail;
+pub mod web;
+pub mod work;
