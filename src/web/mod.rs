@@ -1,1 +1,4 @@
-//! (room under construction)
+//! The web: poem, pages, the JSON API, webhooks' door and live streams.
+
+pub mod view;
+pub mod words;
