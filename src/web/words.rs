@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use fluent_bundle::{FluentArgs, FluentResource, FluentValue, concurrent::FluentBundle};
 use rust_embed::RustEmbed;
-use unic_langid::langid;
+use unic_langid::LanguageIdentifier;
 
 #[derive(RustEmbed)]
 #[folder = "$CARGO_MANIFEST_DIR/assets/locales"]
@@ -74,10 +74,8 @@ pub struct Words {
 
 impl Words {
     fn load(language: Language) -> Self {
-        let mut bundle = FluentBundle::new_concurrent(vec![match language {
-            Language::Japanese => langid!("ja"),
-            Language::English => langid!("en"),
-        }]);
+        let identifier = language.tag().parse::<LanguageIdentifier>().unwrap_or_default();
+        let mut bundle = FluentBundle::new_concurrent(vec![identifier]);
         // Isolation marks would stand in page titles and mails as stray characters.
         bundle.set_use_isolating(false);
         for path in Locales::iter().filter(|path| path.starts_with(language.tag())) {
