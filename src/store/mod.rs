@@ -1,1 +1,4 @@
 //! (room under construction)
+
+#[doc(hidden)]
+pub mod backend;
