@@ -2,6 +2,13 @@
 //! them out.
 
 pub mod board;
+pub mod board_settings;
+pub mod card;
+pub mod list;
+pub mod parts;
+#[cfg(test)]
+mod preview;
+pub mod shelf;
 
 use std::{borrow::Borrow, fmt};
 
@@ -134,7 +141,11 @@ impl fmt::Display for Icon<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let space = if self.class.is_empty() { "" } else { " " };
         let sprite = assets::href("icons/sprite.svg");
-        write!(f, r##"<svg class="i{space}{}" aria-hidden="true"><use href="{sprite}#{}"/></svg>"##, self.class, self.name)
+        write!(
+            f,
+            r##"<svg class="i{space}{}" aria-hidden="true"><use href="{sprite}#{}"/></svg>"##,
+            self.class, self.name
+        )
     }
 }
 
