@@ -30,12 +30,13 @@ use crate::clock::Timestamp;
 
 /// An order that takes longer is given up: some directories take minutes to validate, none that works takes longer.
 const ATTEMPT_LIMIT: Duration = Duration::from_secs(10 * 60);
+const SECOND: Duration = Duration::from_secs(1);
 const FIRST_PAUSE: Duration = Duration::from_secs(60);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60 * 60);
 /// How often the clock is compared with the plan.
 const GLANCE: Duration = Duration::from_secs(60);
 /// A refused nonce is to be expected now and then and tried again at once (RFC 8555, 6.5); so often within one attempt.
-const NONCE_RETRIES: u32 = 5;
+const NONCE_RETRIES: u32 = 3;
 
 /// What to order, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -220,8 +221,13 @@ impl Keeper {
             self.fall_back_if_needed(certificate.as_ref(), now).await;
             let due = ledger.due(certificate.as_ref(), now);
             self.upkeep.served.publish(|status| status.next_attempt = Some(due));
-            if now < due && !self.upkeep.pause(due.since(now).min(GLANCE)).await {
-                continue;
+            if now < due {
+                // Wakes at the end of the certificate, too; a second at least, should the fallback fail then.
+                let end = certificate.map_or(due, |certificate| certificate.not_after.plus(SECOND));
+                let nap = due.min(end).since(now).clamp(SECOND, GLANCE);
+                if !self.upkeep.pause(nap).await {
+                    continue;
+                }
             }
             let outcome = self.attempt().await;
             let now = self.upkeep.clock.now();
