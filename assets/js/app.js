@@ -1,0 +1,2 @@
+// The entry: loads what every page needs.
+import "./toast.js";

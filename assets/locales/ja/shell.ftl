@@ -1,0 +1,52 @@
+### 画面の枠と、スクリプトが話す言葉
+
+shell-skip = 本文へ移動
+shell-menu = メニュー
+shell-menu-short = 下のメニュー
+shell-menu-tab = メニュー
+shell-home = ホーム
+shell-organization = 組織
+shell-organizations = { $n }つの組織に所属
+shell-switch = 組織を切り替える
+shell-boards = ボード
+shell-new-board = ボードを作る
+shell-cards = カード { $n }件
+shell-more = そのほか
+shell-members = メンバー
+shell-settings = 設定
+shell-profile = プロフィール
+shell-sign-out = サインアウト
+shell-console = 運用コンソール
+shell-console-overview = 概要
+shell-console-organizations = 組織
+shell-console-mail = メール
+shell-leave-console = 組織の画面へ
+shell-offline = 接続が切れています。再接続すると、続きから反映します。
+
+## スクリプトが話す言葉。引数は { "{" }actor{ "}" } のような印のまま渡します。
+js-undo = 元に戻す
+js-retry = もう一度
+js-show = 表示する
+js-error = 処理できませんでした。もう一度お試しください。
+js-offline = 接続が切れているため、変更できません。入力した内容は残っています。
+js-back = 再接続しました。
+js-loading = 読み込み中
+js-reloaded = 変更が多いため、ボードを読み直しました。
+js-copied = アドレスを写しました。
+js-here = いまの列
+js-open = 開く
+js-archive = 保管する
+js-move-to = 移す
+js-moved-to = { $number } を「{ $status }」へ移しました。
+js-archived = { $number } を保管しました。
+js-not-moved = 移動できませんでした。カードは元の位置に戻しました。
+js-not-saved = 保存できませんでした。入力した内容は残っています。
+js-created = { $actor }が追加・たった今
+js-moved = { $actor }が移動・たった今
+js-changed = { $actor }が変更・たった今
+js-commented = { $actor }がコメント・たった今
+js-assigned = { $actor }が担当を変更・たった今
+js-labelled = { $actor }がラベルを変更・たった今
+js-restored = { $actor }が復元・たった今
+js-removed = { $actor }が { $number } をボードから外しました。
+js-drawer-changed = { $actor }がこのカードを変更しました。入力中の内容は残っています。
