@@ -128,7 +128,12 @@ pub fn href(path: &str) -> String {
 /// Addresses of all our own script modules, for preloading: else each import would be one more round trip.
 #[must_use]
 pub fn modules() -> Vec<String> {
-    library().files.keys().filter(|path| path.starts_with("js/") && *path != "js/early.js").map(|path| href(path)).collect()
+    library()
+        .files
+        .keys()
+        .filter(|path| path.starts_with("js/") && *path != "js/early.js")
+        .map(|path| href(path))
+        .collect()
 }
 
 /// The file at what follows `/assets/` in an address; `None` if there is none, also for another version's address.
@@ -155,7 +160,8 @@ mod tests {
     #[test]
     fn addresses_lead_to_files_and_back() {
         let address = href("css/app.css");
-        let sheet = find(address.strip_prefix("/assets/").expect("assets live under /assets/")).expect("the style sheet");
+        let sheet =
+            find(address.strip_prefix("/assets/").expect("assets live under /assets/")).expect("the style sheet");
         assert_eq!(sheet.mime, "text/css; charset=utf-8");
         let text = std::str::from_utf8(sheet.raw()).expect("style sheets are UTF-8");
         assert!(text.find("--ctl").expect("tokens") < text.find(".btn").expect("controls"), "joined in order");
@@ -181,7 +187,11 @@ mod tests {
 
     #[test]
     fn scripts_stay_within_60_kilobytes() {
-        let bytes: usize = all().filter(|(address, _)| address.ends_with(".js")).filter_map(|(_, asset)| asset.gzip()).map(<[u8]>::len).sum();
+        let bytes: usize = all()
+            .filter(|(address, _)| address.ends_with(".js"))
+            .filter_map(|(_, asset)| asset.gzip())
+            .map(<[u8]>::len)
+            .sum();
         assert!(bytes <= 60 * 1024, "{bytes} bytes of scripts, gzipped");
     }
 

@@ -36,7 +36,7 @@ alert-clock-do = Signed webhooks may be refused. Check time synchronisation.
 
 ## Organizations
 console-organizations = Organizations
-console-organizations-count = { $count }
+console-organizations-count = { $n }
 console-organizations-none-title = No organizations
 console-organizations-none = Create one with the address of its owner, who then gets an invitation.
 console-organization-name = Name

@@ -9,9 +9,9 @@ choose-console = Open the operators' console
 home-title = Home
 home-boards = Boards
 home-new-board = Create board
-home-open-cards = { $count ->
+home-open-cards = { $n ->
     [one] 1 card
-   *[other] { $count } cards
+   *[other] { $n } cards
 }
 home-open-label = Open cards
 home-latest = Changed { $when }
@@ -62,9 +62,9 @@ role-guest-hint = Reading and commenting on boards they are added to
 
 ## Members
 members-title = Members
-members-count = { $count ->
+members-count = { $n ->
     [one] 1 person
-   *[other] { $count } people
+   *[other] { $n } people
 }
 members-name = Name
 members-mail = Mail address
@@ -131,7 +131,7 @@ settings-once = Shown only this once
 settings-once-hint = Once you leave this page it cannot be shown again. If you lose it, revoke it and make another.
 settings-token-new = New token “{ $name }”
 settings-audit = Audit log
-settings-audit-hint = Latest { $count }
+settings-audit-hint = Latest { $n }
 settings-audit-none = Changes to settings and members are listed here.
 settings-audit-when = When
 settings-audit-who = Who

@@ -36,7 +36,7 @@ alert-clock-do = 署名つきの Webhook を断ることがあります。時刻
 
 ## 組織
 console-organizations = 組織
-console-organizations-count = { $count }件
+console-organizations-count = { $n }件
 console-organizations-none-title = 組織がありません
 console-organizations-none = 組織を作り、オーナーになる人のアドレスを入れると、招待を送ります。
 console-organization-name = 名前

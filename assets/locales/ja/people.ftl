@@ -9,7 +9,7 @@ choose-console = 運用コンソールを開く
 home-title = ホーム
 home-boards = ボード
 home-new-board = ボードを作る
-home-open-cards = { $count }件
+home-open-cards = { $n }件
 home-open-label = 進行中のカード
 home-latest = { $when }に更新
 home-untouched = まだ動きがありません
@@ -59,7 +59,7 @@ role-guest-hint = 加えられたボードの閲覧とコメント
 
 ## メンバー
 members-title = メンバー
-members-count = { $count }人
+members-count = { $n }人
 members-name = 名前
 members-mail = メールアドレス
 members-role = 役割
@@ -125,7 +125,7 @@ settings-once = 表示は今回だけです
 settings-once-hint = この画面を閉じると、二度と表示できません。無くしたときは、無効にして作り直してください。
 settings-token-new = 新しいトークン「{ $name }」
 settings-audit = 監査の記録
-settings-audit-hint = 新しいものから{ $count }件
+settings-audit-hint = 新しいものから{ $n }件
 settings-audit-none = 設定やメンバーの変更が、ここに並びます。
 settings-audit-when = 日時
 settings-audit-who = 誰が

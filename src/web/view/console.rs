@@ -2,7 +2,7 @@
 
 use askama::Template;
 
-use super::{Chrome, form::Input};
+use super::{Chrome, Section, form::Input};
 
 /// `GET /console`.
 #[derive(Template)]

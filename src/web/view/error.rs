@@ -52,7 +52,8 @@ mod tests {
 
     #[test]
     fn every_known_status_has_words() {
-        for (language, status) in Language::ALL.into_iter().flat_map(|language| KNOWN.map(|status| (language, status))) {
+        for (language, status) in Language::ALL.into_iter().flat_map(|language| KNOWN.map(|status| (language, status)))
+        {
             for part in ["title", "kept", "do"] {
                 let key = format!("error-{status}-{part}");
                 assert!(language.words().has(&key), "{key} in {language:?}");

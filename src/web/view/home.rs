@@ -3,7 +3,7 @@
 use askama::Template;
 
 use super::{
-    Chrome,
+    Chrome, Section,
     form::{Choice, Input},
 };
 use crate::web::words::Words;

@@ -1,7 +1,18 @@
 //! What pages show: one struct a template, holding ready text and nothing to decide. Handlers fill them, templates lay
 //! them out.
 
+pub mod api_docs;
 pub mod board;
+pub mod console;
+pub mod error;
+pub mod form;
+pub mod gate;
+pub mod home;
+pub mod hooks;
+pub mod people;
+
+#[cfg(test)]
+mod preview;
 
 use std::{borrow::Borrow, fmt};
 
@@ -134,7 +145,11 @@ impl fmt::Display for Icon<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let space = if self.class.is_empty() { "" } else { " " };
         let sprite = assets::href("icons/sprite.svg");
-        write!(f, r##"<svg class="i{space}{}" aria-hidden="true"><use href="{sprite}#{}"/></svg>"##, self.class, self.name)
+        write!(
+            f,
+            r##"<svg class="i{space}{}" aria-hidden="true"><use href="{sprite}#{}"/></svg>"##,
+            self.class, self.name
+        )
     }
 }
 
