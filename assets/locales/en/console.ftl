@@ -20,9 +20,9 @@ console-tile-mail-unit = {""}
 
 ## Common alerts
 alert-recovery-key = The recovery key has not been taken
-alert-recovery-key-do = Run { $command } in the server's terminal and keep the key it prints away from this machine. Without it, data cannot be read after the machine breaks.
+alert-recovery-key-do = Run this in the server's terminal and keep the key it prints away from this machine. Without it, data cannot be read after the machine breaks.
 alert-smtp = Mail is not set up
-alert-smtp-do = Sign-in codes and invitations cannot be sent. Name an SMTP server under [mail] in the configuration file and restart. Until then, { $command } makes sign-in links.
+alert-smtp-do = Sign-in codes and invitations cannot be sent. Name an SMTP server under [mail] in the configuration file and restart. Until then, this makes sign-in links:
 alert-mail-stuck = Mail is held up
 alert-mail-stuck-do = { $count } waiting. Sending is tried again for 3 days. The mail page has the reason.
 alert-certificate = The certificate expires soon

@@ -54,7 +54,7 @@ gate-link-elsewhere-own = If you did not ask for this, do nothing. Nobody is sig
 gate-link-elsewhere-again = Start in this browser
 gate-link-spent-title = This link does not work
 gate-link-spent = It has expired or was already used. Send a new code from the sign-in page.
-gate-link-spent-operator = If the link was made on the server, run { $command } again.
+gate-link-spent-operator = If the link was made on the server, run this again:
 gate-to-sign-in = Go to sign-in
 
 ## First operator

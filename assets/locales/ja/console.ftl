@@ -20,9 +20,9 @@ console-tile-mail-unit = 通
 
 ## よくある警告
 alert-recovery-key = 復旧の鍵が控えられていません
-alert-recovery-key-do = サーバーの端末で { $command } を実行し、表示される鍵を機器の外に保管してください。これが無いと、機器が壊れたときにデータを読めません。
+alert-recovery-key-do = サーバーの端末で次を実行し、表示される鍵を機器の外に保管してください。これが無いと、機器が壊れたときにデータを読めません。
 alert-smtp = メールを送る設定がありません
-alert-smtp-do = サインインのコードと招待を送れません。設定ファイルの [mail] に SMTP サーバーを書き、再起動してください。それまでは { $command } でサインイン用のリンクを作れます。
+alert-smtp-do = サインインのコードと招待を送れません。設定ファイルの [mail] に SMTP サーバーを書き、再起動してください。それまでは、次でサインイン用のリンクを作れます。
 alert-mail-stuck = メールが滞っています
 alert-mail-stuck-do = { $count }通が待っています。3日間、自動で送り直します。メールの画面で原因を確かめてください。
 alert-certificate = 証明書の期限が近づいています

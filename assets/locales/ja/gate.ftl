@@ -53,7 +53,7 @@ gate-link-elsewhere-own = 心当たりがないときは、何もしないでく
 gate-link-elsewhere-again = このブラウザーで始める
 gate-link-spent-title = このリンクは使えません
 gate-link-spent = 期限が切れたか、もう使われています。サインインの画面から、新しいコードを送ってください。
-gate-link-spent-operator = サーバーで発行したリンクだったときは、もう一度 { $command } を実行してください。
+gate-link-spent-operator = サーバーで発行したリンクだったときは、もう一度、次を実行してください。
 gate-to-sign-in = サインインの画面へ
 
 ## 最初の運用者

@@ -77,6 +77,8 @@ pub struct Alert {
     pub state: State,
     pub title: String,
     pub text: String,
+    /// What to run on the server, where that is the way.
+    pub command: Option<String>,
     /// Since when; may be empty.
     pub when: String,
 }

@@ -59,7 +59,7 @@ impl Choice {
             .iter()
             .map(|&days| Self {
                 value: days.to_string(),
-                name: words.with("settings-token-days-of", "days", days),
+                name: words.with("org-settings-token-days-of", "days", days),
                 hint: String::new(),
                 chosen: days == chosen,
             })

@@ -5,6 +5,7 @@ use askama::Template;
 use super::{
     Chrome, Section,
     form::{Choice, Input},
+    parts::Shape,
 };
 use crate::web::words::Words;
 
@@ -87,58 +88,18 @@ pub struct BoardTemplate {
 /// A status of a template.
 pub struct TemplateStatus {
     pub name: String,
-    pub stage: Stage,
+    pub shape: Shape,
 }
 
-/// How far along a status is, as its mark shows it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stage {
-    /// Nobody has begun: a dashed ring.
-    Waiting,
-    /// Begun: half a disc.
-    Doing,
-    /// Nearly there: three quarters.
-    Checking,
-    /// Somebody else's turn: a pause.
-    Paused,
-    /// Done: a check.
-    Done,
-}
-
-impl Stage {
-    /// Name of the mark among the icons.
-    #[must_use]
-    pub fn icon(self) -> &'static str {
-        match self {
-            Self::Waiting => "todo",
-            Self::Doing => "doing",
-            Self::Checking => "review",
-            Self::Paused => "waiting",
-            Self::Done => "done",
-        }
-    }
-
-    /// Class that colours the mark.
-    #[must_use]
-    pub fn class(self) -> &'static str {
-        match self {
-            Self::Waiting => "",
-            Self::Doing | Self::Checking => "st-doing",
-            Self::Paused => "st-wait",
-            Self::Done => "st-done",
-        }
-    }
-}
-
-/// Every template with the stages of its statuses; the names are in the words, in the same order.
-const TEMPLATES: [(&str, &[Stage]); 5] = {
-    use Stage::{Checking, Doing, Done, Paused, Waiting};
+/// Every template with the shapes of its statuses; the names are in the words, in the same order.
+const TEMPLATES: [(&str, &[Shape]); 5] = {
+    use Shape::{Doing, Done, Review, Todo, Waiting};
     [
-        ("empty", &[Waiting, Done]),
-        ("inquiries", &[Waiting, Doing, Paused, Done]),
-        ("tasks", &[Waiting, Doing, Checking, Done]),
-        ("hiring", &[Waiting, Doing, Checking, Paused, Done]),
-        ("expenses", &[Waiting, Doing, Checking, Paused, Done]),
+        ("empty", &[Todo, Done]),
+        ("inquiries", &[Todo, Doing, Waiting, Done]),
+        ("tasks", &[Todo, Doing, Review, Done]),
+        ("hiring", &[Todo, Doing, Review, Waiting, Done]),
+        ("expenses", &[Todo, Doing, Review, Waiting, Done]),
     ]
 };
 
@@ -149,7 +110,7 @@ impl BoardTemplate {
     pub fn all(words: &Words, chosen: &str) -> Vec<Self> {
         TEMPLATES
             .iter()
-            .map(|&(value, stages)| {
+            .map(|&(value, shapes)| {
                 let names = words.text(&format!("template-{value}-statuses"));
                 let names = names.split(['、', ',']).map(str::trim);
                 Self {
@@ -160,8 +121,8 @@ impl BoardTemplate {
                         chosen: value == chosen,
                     },
                     statuses: names
-                        .zip(stages)
-                        .map(|(name, &stage)| TemplateStatus { name: name.to_owned(), stage })
+                        .zip(shapes)
+                        .map(|(name, &shape)| TemplateStatus { name: name.to_owned(), shape })
                         .collect(),
                 }
             })
@@ -177,8 +138,8 @@ mod tests {
     #[test]
     fn every_template_names_each_of_its_statuses() {
         for language in Language::ALL {
-            for (template, (value, stages)) in BoardTemplate::all(language.words(), "tasks").iter().zip(TEMPLATES) {
-                assert_eq!(template.statuses.len(), stages.len(), "{value} in {language:?}");
+            for (template, (value, shapes)) in BoardTemplate::all(language.words(), "tasks").iter().zip(TEMPLATES) {
+                assert_eq!(template.statuses.len(), shapes.len(), "{value} in {language:?}");
                 assert_eq!(template.choice.chosen, value == "tasks");
                 assert!(template.statuses.iter().all(|status| !status.name.is_empty()));
             }
