@@ -2,7 +2,7 @@
 
 use crate::{
     store::StoreError,
-    text::{MailAddressError, TextError},
+    text::{Explain, MailAddressError, Message, TextError},
 };
 
 /// The rule that a request would have broken.
@@ -58,4 +58,46 @@ pub enum PeopleError {
     Store(#[from] StoreError),
     #[error("the keyring failed: {reason}")]
     Keyring { reason: String },
+}
+
+impl Refusal {
+    /// A stable code, the same in pages, API and log.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NotFound { .. } => "not-found",
+            Self::LastOwner => "last-owner",
+            Self::AboveOwnRole => "above-own-role",
+            Self::AlreadyMember => "already-member",
+            Self::AlreadyInvited => "already-invited",
+            Self::Expired => "expired",
+            Self::Revoked => "revoked",
+            Self::Used => "used",
+            Self::OtherAddress => "other-address",
+            Self::Limit { .. } => "limit",
+            Self::Text { .. } => "text",
+            Self::Mail(_) => "mail-address",
+            Self::Unknown { .. } => "unknown-value",
+        }
+    }
+}
+
+impl Explain for Refusal {
+    fn message(&self) -> Message {
+        match self {
+            Self::NotFound { .. } => Message::plain("refusal-not-found"),
+            Self::LastOwner => Message::plain("refusal-last-owner"),
+            Self::AboveOwnRole => Message::plain("refusal-above-own-role"),
+            Self::AlreadyMember => Message::plain("refusal-already-member"),
+            Self::AlreadyInvited => Message::plain("refusal-already-invited"),
+            Self::Expired => Message::plain("refusal-expired"),
+            Self::Revoked => Message::plain("refusal-revoked"),
+            Self::Used => Message::plain("refusal-used"),
+            Self::OtherAddress => Message::plain("refusal-other-address"),
+            Self::Limit { max, .. } => Message::plain("refusal-limit").with("max", max),
+            Self::Text { error, .. } => error.message(),
+            Self::Mail(error) => error.message(),
+            Self::Unknown { value, .. } => Message::plain("refusal-unknown").with("value", value),
+        }
+    }
 }

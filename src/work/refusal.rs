@@ -1,7 +1,11 @@
 //! Why a command was refused. Every refusal changed nothing.
 
 use super::{Card, FieldRef};
-use crate::{ids::StatusId, store::StoreError, text::TextError};
+use crate::{
+    ids::StatusId,
+    store::StoreError,
+    text::{Explain, Message, TextError},
+};
 
 /// The rule that a command would have broken.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -68,4 +72,22 @@ pub enum WorkError {
     Refused(#[from] Refusal),
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl Explain for Refusal {
+    fn message(&self) -> Message {
+        match self {
+            Self::NotFound { .. } => Message::plain("refusal-not-found"),
+            Self::Conflict { .. } => Message::plain("refusal-conflict"),
+            Self::Stale { .. } => Message::plain("refusal-stale"),
+            Self::StatusGone { .. } => Message::plain("refusal-status-gone"),
+            Self::Trashed => Message::plain("refusal-trashed"),
+            Self::Text { error, .. } => error.message(),
+            Self::Limit { max, .. } => Message::plain("refusal-limit").with("max", max),
+            Self::Taken { value, .. } => Message::plain("refusal-taken").with("value", value),
+            Self::StatusInUse { cards } => Message::plain("refusal-status-in-use").with("cards", cards),
+            Self::LastStatus => Message::plain("refusal-last-status"),
+            Self::Unknown { value, .. } => Message::plain("refusal-unknown").with("value", value),
+        }
+    }
 }
