@@ -24,7 +24,7 @@ pub(super) fn config(layers: &Layers, surroundings: &Surroundings) -> Result<Con
     let values = Values(layers);
     let mut warnings = layers.warnings.clone();
     let public_url = values.one(&settings::PUBLIC_URL, public_url)?;
-    let listen = values.list(&settings::LISTEN, |text| address(text))?;
+    let listen = values.list(&settings::LISTEN, address)?;
     let tls = tls(&values, public_url.as_ref(), &mut warnings)?;
     check_clear_text(&values, &tls, &listen, public_url.as_ref())?;
     Ok(Config {
