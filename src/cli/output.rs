@@ -5,7 +5,7 @@ use std::{
     io::{self, Write as _},
 };
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::control::{Failure, Request};
 
@@ -57,11 +57,16 @@ pub(super) fn human(request: &Request, answer: &Value) -> String {
     match answer.get("items").and_then(Value::as_array) {
         Some(items) if items.is_empty() => "none".to_owned(),
         Some(items) => columns(items),
-        None => answer.as_object().map_or_else(
-            || plain(answer),
-            |members| members.iter().map(|(name, value)| format!("{}: {}\n", words(name), plain(value))).collect(),
-        ),
+        None => answer.as_object().map_or_else(|| plain(answer), lines),
     }
+}
+
+fn lines(members: &Map<String, Value>) -> String {
+    let mut text = String::new();
+    for (name, value) in members {
+        let _ = writeln!(text, "{}: {}", words(name), plain(value));
+    }
+    text
 }
 
 /// A table whose columns are the members of the first row, id and name first, as wide as their widest cell.
@@ -87,7 +92,13 @@ fn columns(rows: &[Value]) -> String {
 
 /// Width on a terminal: kana, kanji and other full-width characters take two cells. Near enough for a table.
 fn cells(text: &str) -> usize {
-    text.chars().map(|char| if matches!(char, '\u{1100}'..='\u{115f}' | '\u{2e80}'..='\u{a4cf}' | '\u{ac00}'..='\u{d7a3}' | '\u{f900}'..='\u{faff}' | '\u{fe30}'..='\u{fe6f}' | '\u{ff00}'..='\u{ff60}' | '\u{ffe0}'..='\u{ffe6}' | '\u{1f300}'..='\u{1faff}' | '\u{20000}'..='\u{3fffd}') { 2 } else { 1 }).sum()
+    let is_wide = |char| {
+        matches!(char,
+            '\u{1100}'..='\u{115f}' | '\u{2e80}'..='\u{a4cf}' | '\u{ac00}'..='\u{d7a3}' | '\u{f900}'..='\u{faff}'
+            | '\u{fe30}'..='\u{fe6f}' | '\u{ff00}'..='\u{ff60}' | '\u{ffe0}'..='\u{ffe6}' | '\u{1f300}'..='\u{1faff}'
+            | '\u{20000}'..='\u{3fffd}')
+    };
+    text.chars().map(|char| if is_wide(char) { 2 } else { 1 }).sum()
 }
 
 /// A value without quotes, and without anything that could steer the terminal.

@@ -86,7 +86,6 @@ pub fn show_recovery_key(key: &Zeroizing<String>) -> bool {
 fn shown(key: &str) -> String {
     format!(
         "Recovery key, shown this once. With it and a snapshot everything can be restored; without it and the root key \
-         nothing can.\nKeep it away from this machine:\n\n    {}\n\n",
-        key
+         nothing can.\nKeep it away from this machine:\n\n    {key}\n\n"
     )
 }
