@@ -1,4 +1,4 @@
-//! Telling the service manager how the appliance is: the protocol of sd_notify(3), without a library.
+//! Telling the service manager how the appliance is: the protocol of `sd_notify(3)`, without a library.
 //!
 //! A service of `Type=notify` sends short texts to a datagram socket that the manager names in `NOTIFY_SOCKET`. Where
 //! there is no manager, every call does nothing.
@@ -93,7 +93,7 @@ fn address(name: &OsStr) -> io::Result<SocketAddr> {
     }
 }
 
-/// Half of `WATCHDOG_USEC`, if it is meant for this process (sd_watchdog_enabled(3)).
+/// Half of `WATCHDOG_USEC`, if it is meant for this process (`sd_watchdog_enabled(3)`).
 fn watchdog(surroundings: &Surroundings) -> Option<Duration> {
     let number = |name| surroundings.variable(name)?.to_str()?.parse::<u64>().ok();
     if number("WATCHDOG_PID").is_some_and(|pid| pid != u64::from(std::process::id())) {

@@ -132,7 +132,7 @@ settings! {
         Preset::Found("`/var/lib/workrun` as root, else `$XDG_DATA_HOME/workrun` (`~/.local/share/workrun`)"), flag;
 
     /// The file with the root key, which opens the keyring; mode 0600, and never inside `data_dir`, where a copied
-    /// folder would carry its own key. A systemd credential named `root-key` wins over the variable WORKRUN_ROOT_KEY,
+    /// folder would carry its own key. A systemd credential named `root-key` wins over the variable `WORKRUN_ROOT_KEY`,
     /// which holds the key itself, and that wins over this file.
     ROOT_KEY_FILE = "root_key_file", Kind::Path,
         Preset::Found("`/etc/workrun/root.key` as root, else `$XDG_CONFIG_HOME/workrun/root.key` (`~/.config/workrun/root.key`)");

@@ -24,7 +24,7 @@ pub(super) fn config(layers: &Layers, surroundings: &Surroundings) -> Result<Con
     let values = Values(layers);
     let mut warnings = layers.warnings.clone();
     let public_url = values.one(&settings::PUBLIC_URL, public_url)?;
-    let listen = values.list(&settings::LISTEN, |text| address(text))?;
+    let listen = values.list(&settings::LISTEN, address)?;
     let tls = tls(&values, public_url.as_ref(), &mut warnings)?;
     check_clear_text(&values, &tls, &listen, public_url.as_ref())?;
     Ok(Config {
@@ -267,7 +267,7 @@ fn tls(values: &Values<'_>, public_url: Option<&PublicUrl>, warnings: &mut Vec<S
         "auto" if cert.is_some() || key.is_some() => "files",
         "auto" if contact.is_some() && !names.is_empty() && names.iter().all(|name| is_public_name(name)) => "acme",
         "auto" => "internal",
-        named => named,
+        wanted => wanted,
     };
     if mode != "files" && (cert.is_some() || key.is_some()) {
         warnings.push(format!("tls is `{mode}`, so tls_cert_file and tls_key_file are not used"));

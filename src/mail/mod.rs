@@ -10,5 +10,9 @@ pub mod letter;
 mod outbox;
 pub mod schedule;
 pub mod smtp;
+<<<<<<< HEAD
 
 pub use outbox::{Line, Mail, MailKind, due, line, lines, purge_old, queue, queue_decoy, settle, waiting};
+=======
+mod wary;
+>>>>>>> config

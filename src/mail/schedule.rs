@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use crate::clock::Timestamp;
 
-const MINUTE: Duration = Duration::from_secs(60);
-const HOUR: Duration = Duration::from_secs(60 * 60);
+const MINUTE: Duration = Duration::from_mins(1);
+const HOUR: Duration = Duration::from_hours(1);
 
 /// Pauses after the first, second, … try that failed; the last one repeats.
 const PAUSES: [Duration; 7] = [

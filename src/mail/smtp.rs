@@ -28,8 +28,9 @@ use lettre::{
         extension::{ClientId, Extension, MailBodyParameter, MailParameter},
     },
 };
-use tokio::time::timeout;
+use tokio::{net::TcpStream, time::timeout};
 
+use super::wary::Wary;
 use crate::{
     clock::Timestamp,
     config::{SecretError, Smtp, SmtpTls},
@@ -186,13 +187,23 @@ impl Courier {
     /// A connection that is encrypted and signed in as the settings say.
     async fn connect(&self) -> Result<AsyncSmtpConnection, SendError> {
         let limit = self.patience.connect;
-        let implicit = match &self.mode {
-            Mode::Implicit(parameters) => Some(parameters.clone()),
-            Mode::Clear | Mode::StartTls(_) => None,
-        };
         let server = (self.host.as_str(), self.port);
-        let connecting = AsyncSmtpConnection::connect_tokio1(server, Some(limit), &self.hello, implicit, None);
-        let mut connection = within(limit, Step::Connect, connecting).await?;
+        let plainly = |tls| AsyncSmtpConnection::connect_tokio1(server, Some(limit), &self.hello, tls, None);
+        let mut connection = match &self.mode {
+            Mode::Clear => within(limit, Step::Connect, plainly(None)).await?,
+            Mode::Implicit(parameters) => within(limit, Step::Connect, plainly(Some(parameters.clone()))).await?,
+            Mode::StartTls(_) => {
+                let stream = match timeout(limit, TcpStream::connect(server)).await {
+                    Ok(Ok(stream)) => Box::new(Wary::new(stream)),
+                    Ok(Err(error)) => {
+                        return Err(SendError::Temporary(one_line(&format!("{}: {error}", Step::Connect))));
+                    }
+                    Err(_) => return Err(overdue(Step::Connect, limit)),
+                };
+                let greeting = AsyncSmtpConnection::connect_with_transport(stream, &self.hello);
+                within(limit, Step::Connect, greeting).await?
+            }
+        };
         if let Mode::StartTls(parameters) = &self.mode {
             if !connection.can_starttls() {
                 connection.abort().await;
@@ -283,8 +294,12 @@ async fn within<T>(
     match timeout(limit, doing).await {
         Ok(Ok(done)) => Ok(done),
         Ok(Err(error)) => Err(judged(step, &error)),
-        Err(_) => Err(SendError::Temporary(format!("{step}: no answer within {} s", limit.as_secs_f32()))),
+        Err(_) => Err(overdue(step, limit)),
     }
+}
+
+fn overdue(step: Step, limit: Duration) -> SendError {
+    SendError::Temporary(format!("{step}: no answer within {} s", limit.as_secs_f32()))
 }
 
 /// Whether a refusal is final. Only those of the recipient and the content are about this message; and 530, "sign in

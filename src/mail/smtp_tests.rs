@@ -280,6 +280,44 @@ async fn without_the_promised_encryption_nothing_is_said() {
     assert!(!heard.contains("AUTH") && !heard.contains("hana"), "{heard}");
 }
 
+/// Whoever sits in between may append answers to the last one in clear; they must not count under TLS.
+#[tokio::test]
+async fn answers_slipped_in_before_tls_do_not_count() {
+    use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
+    for slipped_in in ["", "250-me\r\n250 AUTH PLAIN\r\n235 fine\r\n250 ok\r\n250 ok\r\n354 go\r\n250 taken\r\n"] {
+        let folder = tempfile::tempdir().unwrap();
+        certify(folder.path());
+        let cert = CertificateDer::from_pem_file(folder.path().join("cert.pem")).unwrap();
+        let key = PrivateKeyDer::from_pem_file(folder.path().join("key.pem")).unwrap();
+        let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+        let tls = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+        let tls = tls.with_no_client_auth().with_single_cert(vec![cert], key).unwrap();
+        let acceptor = tokio_rustls::TlsAcceptor::from(std::sync::Arc::new(tls));
+
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut smtp = settings(listener.local_addr().unwrap().port(), SmtpTls::StartTls);
+        smtp.root_file = Some(folder.path().join("ca.pem"));
+        let server = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let last = format!("220 go\r\n{slipped_in}");
+            for reply in ["220 hello\r\n", "250-me\r\n250 STARTTLS\r\n", &last] {
+                stream.write_all(reply.as_bytes()).await.unwrap();
+                if reply != last {
+                    let _ = stream.read(&mut [0; 4096]).await.unwrap();
+                }
+            }
+            acceptor.accept(stream).await.is_ok()
+        });
+        let refused = courier(&smtp).send(&message("hana@example.test")).await.unwrap_err();
+        assert!(matches!(&refused, SendError::Temporary(why) if why.starts_with("encrypting: ")), "{refused:?}");
+        assert_eq!(
+            server.await.unwrap(),
+            slipped_in.is_empty(),
+            "TLS comes about if and only if nothing was slipped in"
+        );
+    }
+}
+
 #[tokio::test]
 async fn a_server_that_falls_silent_or_is_gone_is_tried_again() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
