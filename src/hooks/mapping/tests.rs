@@ -96,8 +96,10 @@ fn a_value_that_does_not_fit_is_noted() {
 
 #[test]
 fn mappings() {
+    /// Title, status, fields and key.
+    type Want<'w> = (Option<&'w str>, Option<&'w str>, &'w [(&'w str, &'w str)], Option<&'w str>);
     #[track_caller]
-    fn case(mapping: &Value, payload: &Value, want: (Option<&str>, Option<&str>, &[(&str, &str)], Option<&str>)) {
+    fn case(mapping: &Value, payload: &Value, want: Want<'_>) {
         let parsed = Mapping::parse(mapping).unwrap_or_else(|e| panic!("{mapping}: {e}"));
         let mapped = parsed.apply(payload, &FIELDS);
         let title = mapped.title.as_ref().map(Title::as_str);
