@@ -60,11 +60,11 @@ pub fn plain(payload: &Value, fields: &[Field<'_>]) -> Mapped {
 
 fn fill_by_name(payload: &Value, fields: &[Field<'_>], mapped: &mut Mapped) {
     let mut by_name: HashMap<String, &str> = HashMap::with_capacity(fields.len() * 2);
-    for name in fields.iter().map(|field| field.key).chain(fields.iter().map(|field| field.label)) {
-        let owner = fields.iter().find(|field| field.key == name).or_else(|| fields.iter().find(|f| f.label == name));
-        if let Some(owner) = owner {
-            by_name.entry(fold(name)).or_insert(owner.key);
-        }
+    let keys = fields.iter().map(|field| (field.key, field.key));
+    let labels = fields.iter().map(|field| (field.label, field.key));
+    // Keys first: of two fields that share a word, the one whose key it is gets the value.
+    for (name, key) in keys.chain(labels) {
+        by_name.entry(fold(name)).or_insert(key);
     }
     let mut done: HashSet<&str> = HashSet::with_capacity(fields.len());
     for (name, value) in places(payload).flatten() {

@@ -130,8 +130,15 @@ impl<'a> Shaper<'a> {
         match self.open.pop().flatten() {
             Some(opened) => {
                 self.depth = self.depth.saturating_sub(1);
-                if opened == TagEnd::HtmlBlock {
-                    return;
+                match self.events.last() {
+                    // The line break that ends an HTML block ends the paragraph already.
+                    Some(Event::HardBreak) if end == TagEnd::HtmlBlock => drop(self.events.pop()),
+                    // A link or image without a word shows its address, or nobody could see it.
+                    Some(Event::Start(Tag::Link { dest_url, .. })) => {
+                        let address = Event::Text(dest_url.clone());
+                        self.events.push(address);
+                    }
+                    _ => {}
                 }
                 self.events.push(Event::End(opened));
             }

@@ -1,5 +1,3 @@
-use std::time::Instant;
-
 use proptest::prelude::*;
 
 use super::*;
@@ -43,6 +41,10 @@ fn links() {
     case("[x](java&#10;script:alert)", "<p>x</p>");
     case("[x](data:text/html,hi) [y](/relative) [z](//host/)", "<p>x y z</p>");
     case("![図](https://example.jp/a.png)", "<p><a href=\"https://example.jp/a.png\" REL>図</a></p>");
+    case(
+        "![](https://example.jp/a.png)",
+        "<p><a href=\"https://example.jp/a.png\" REL>https://example.jp/a.png</a></p>",
+    );
     case("[![図](https://a.jp/i.png)](https://b.jp/)", "<p><a href=\"https://b.jp/\" REL>図</a></p>");
 }
 
@@ -74,6 +76,7 @@ fn typed_html_is_shown_as_typed() {
     case("a <b onclick=x>b</b>", "<p>a &lt;b onclick=x&gt;b&lt;/b&gt;</p>");
     case("<script>alert(1)</script>", "<p>&lt;script&gt;alert(1)&lt;/script&gt;</p>");
     case("<div>\n<p style=\"x\">\n</div>", "<p>&lt;div&gt;<br>\n&lt;p style=\"x\"&gt;<br>\n&lt;/div&gt;</p>");
+    case("<hr>\n\nx", "<p>&lt;hr&gt;</p>\n<p>x</p>");
     case("<!-- c -->", "<p>&lt;!-- c --&gt;</p>");
     case("&lt;img src=x onerror=y&gt;", "<p>&lt;img src=x onerror=y&gt;</p>");
 }
@@ -168,19 +171,12 @@ fn hostile_text_costs_no_more_than_its_length() {
     texts.extend(
         units.iter().map(|unit| format!("a{}\n{}", unit.repeat(bytes / 2 / unit.len()), "*]_)~".repeat(bytes / 10))),
     );
-    let mut slowest = (std::time::Duration::ZERO, String::new());
     for text in texts {
-        let began = Instant::now();
         let html = render(&text[..text.floor_char_boundary(bytes)]);
-        let took = began.elapsed();
         let head: String = text.chars().take(16).collect();
         assert!(html.len() <= size_max(text.len()), "{} bytes from {} of {head:?}", html.len(), text.len());
         check(&html);
-        if took > slowest.0 {
-            slowest = (took, head);
-        }
     }
-    println!("slowest: {slowest:?}");
 }
 
 proptest! {

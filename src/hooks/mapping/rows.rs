@@ -49,26 +49,18 @@ fn walk(value: &Value, label: &str, pointer: &str, rows_max: usize, table: &mut 
             }
             return;
         }
-        Value::Array(items) => match scalar_text(value) {
-            Some(text) => text,
-            None => {
-                for (index, value) in items.iter().enumerate() {
-                    if table.rows.len() >= rows_max {
-                        table.left_out += leaves(value);
-                    } else {
-                        walk(
-                            value,
-                            &step(label, &(index + 1).to_string()),
-                            &format!("{pointer}/{index}"),
-                            rows_max,
-                            table,
-                        );
-                    }
+        Value::Array(items) if holds_more(items) => {
+            for (index, value) in items.iter().enumerate() {
+                if table.rows.len() >= rows_max {
+                    table.left_out += leaves(value);
+                } else {
+                    let label = step(label, &(index + 1).to_string());
+                    walk(value, &label, &format!("{pointer}/{index}"), rows_max, table);
                 }
-                return;
             }
-        },
-        scalar => scalar_text(scalar).unwrap_or_default(),
+            return;
+        }
+        plain => scalar_text(plain).unwrap_or_default(),
     };
     let value = cut(&clean_lines(&text), limits::TEXT_FIELD_CHARS_MAX);
     table.rows.push(Row { label: label.to_owned(), pointer: pointer.to_owned(), value });
@@ -79,13 +71,16 @@ fn step(label: &str, key: &str) -> String {
     if label.is_empty() { key } else { format!("{label} › {key}") }
 }
 
+/// Whether a list's items need rows of their own: not if all are plain values.
+fn holds_more(items: &[Value]) -> bool {
+    items.iter().any(|item| item.is_array() || item.is_object() || item.is_null())
+}
+
 /// How many rows a value makes.
 fn leaves(value: &Value) -> usize {
     match value {
         Value::Object(entries) if !entries.is_empty() => entries.values().map(leaves).sum(),
-        Value::Array(items) if items.iter().any(|item| item.is_array() || item.is_object() || item.is_null()) => {
-            items.iter().map(leaves).sum()
-        }
+        Value::Array(items) if holds_more(items) => items.iter().map(leaves).sum(),
         _ => 1,
     }
 }

@@ -88,6 +88,12 @@ fn a_payload_without_a_mapping() {
 }
 
 #[test]
+fn a_key_goes_before_another_fields_label() {
+    let fields = [Field { key: "a", label: "tel" }, Field { key: "tel", label: "電話" }];
+    assert_eq!(filled(&plain(&json!({"Tel": "1"}), &fields)), [("tel", "1")]);
+}
+
+#[test]
 fn a_value_that_does_not_fit_is_noted() {
     let mapped = plain(&json!({"title": "x", "tel": "1".repeat(2_001)}), &FIELDS);
     assert_eq!(filled(&mapped), []);
@@ -96,8 +102,10 @@ fn a_value_that_does_not_fit_is_noted() {
 
 #[test]
 fn mappings() {
+    /// Title, status, fields and key.
+    type Want<'w> = (Option<&'w str>, Option<&'w str>, &'w [(&'w str, &'w str)], Option<&'w str>);
     #[track_caller]
-    fn case(mapping: &Value, payload: &Value, want: (Option<&str>, Option<&str>, &[(&str, &str)], Option<&str>)) {
+    fn case(mapping: &Value, payload: &Value, want: Want<'_>) {
         let parsed = Mapping::parse(mapping).unwrap_or_else(|e| panic!("{mapping}: {e}"));
         let mapped = parsed.apply(payload, &FIELDS);
         let title = mapped.title.as_ref().map(Title::as_str);

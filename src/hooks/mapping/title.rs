@@ -22,13 +22,18 @@ pub(super) fn places(payload: &Value) -> impl Iterator<Item = &Map<String, Value
 
 /// The payload's title, if it has anything fit to be one.
 pub(super) fn find(payload: &Value) -> Option<Title> {
-    let named =
-        places(payload).flat_map(|place| KEYS.iter().filter_map(move |key| Some((*key, place.get(*key)?.as_str()?))));
-    named.filter_map(|(key, text)| title(if key == "text" { first_line(text) } else { text })).next().or_else(|| {
+    let in_place = |place: &Map<String, Value>| KEYS.iter().find_map(|key| named(place, key));
+    places(payload).find_map(in_place).or_else(|| {
         let mut found = None;
         first_string(payload, "", &mut found);
         found
     })
+}
+
+/// The title under a key, if it holds a text that can be one.
+fn named(place: &Map<String, Value>, key: &str) -> Option<Title> {
+    let text = place.get(key)?.as_str()?;
+    title(if key == "text" { first_line(text) } else { text })
 }
 
 fn title(text: &str) -> Option<Title> {
