@@ -34,7 +34,7 @@ type TestResult<T = ()> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
 const NAMES: [&str; 2] = ["app.example.test", "www.example.test"];
 /// Far more than anything here takes; a condition not met by then never will be.
-const PATIENCE: Duration = Duration::from_secs(180);
+const PATIENCE: Duration = Duration::from_mins(3);
 
 #[tokio::test]
 async fn issues_renews_and_outlives_restart_and_directory() -> TestResult {
@@ -106,8 +106,9 @@ async fn tells_why_a_name_could_not_be_verified() -> TestResult {
     let door = Door::open(&directory, loopback_listener()?, Arc::default()).await?;
     let failed = door.until(|status| status.last_error.is_some()).await?;
     let reason = failed.last_error.unwrap_or_default();
-    assert!(reason.starts_with("the directory could not verify app.example.test: "), "{reason}");
-    assert!(reason.contains("refused"), "{reason}");
+    // Which of the names it tries first is the directory's choice.
+    assert!(reason.starts_with("the directory could not verify "), "{reason}");
+    assert!(reason.contains(".example.test: Failed to connect"), "{reason}");
     Ok(())
 }
 

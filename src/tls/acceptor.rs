@@ -62,13 +62,13 @@ pub struct Acceptor {
 
 impl Acceptor {
     /// Starts accepting on `sockets`; TCP speaks TLS if `served` is given.
-    pub(super) fn new(sockets: Vec<Socket>, served: Option<Arc<Served>>) -> Self {
+    pub(super) fn new(sockets: Vec<Socket>, served: Option<&Arc<Served>>) -> Self {
         let (out, ready) = mpsc::channel(READY);
         let gate = Arc::new(Gate::new(HANDSHAKES, HANDSHAKES_PER_PEER));
         let local = sockets.iter().map(Socket::local).collect();
         let mut loops = JoinSet::new();
         for socket in sockets {
-            loops.spawn(accept_loop(socket, served.clone(), Arc::clone(&gate), out.clone()));
+            loops.spawn(accept_loop(socket, served.cloned(), Arc::clone(&gate), out.clone()));
         }
         Self { local, ready, _loops: loops }
     }

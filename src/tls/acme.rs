@@ -8,7 +8,7 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use minicbor::{Decode, Encode};
 use parking_lot::Mutex;
 use rustls::{
@@ -29,12 +29,12 @@ use super::{
 use crate::clock::Timestamp;
 
 /// An order that takes longer is given up: some directories take minutes to validate, none that works takes longer.
-const ATTEMPT_LIMIT: Duration = Duration::from_secs(10 * 60);
+const ATTEMPT_LIMIT: Duration = Duration::from_mins(10);
 const SECOND: Duration = Duration::from_secs(1);
-const FIRST_PAUSE: Duration = Duration::from_secs(60);
-const LONGEST_PAUSE: Duration = Duration::from_secs(60 * 60);
+const FIRST_PAUSE: Duration = Duration::from_mins(1);
+const LONGEST_PAUSE: Duration = Duration::from_hours(1);
 /// How often the clock is compared with the plan.
-const GLANCE: Duration = Duration::from_secs(60);
+const GLANCE: Duration = Duration::from_mins(1);
 /// A refused nonce is to be expected now and then and tried again at once (RFC 8555, 6.5); so often within one attempt.
 const NONCE_RETRIES: u32 = 3;
 
@@ -230,6 +230,8 @@ impl Keeper {
                 }
             }
             let outcome = self.attempt().await;
+            // Asked for during the attempt: this was it.
+            let _ = self.upkeep.nudge.notified().now_or_never();
             let now = self.upkeep.clock.now();
             let rate_limited = matches!(&outcome, Err(reason) if reason.contains("acme:error:rateLimited"));
             ledger = ledger.after(outcome.is_ok(), rate_limited, now);
@@ -260,12 +262,12 @@ impl Keeper {
 
     /// One order, from the account to the served certificate.
     async fn attempt(&self) -> Result<(), String> {
-        let shelf =
+        let store =
             Arc::new(Shelf { upkeep: self.upkeep.clone(), plan: Arc::clone(&self.plan), issued: Mutex::default() });
         let state = AcmeConfig::new_with_client_config(&self.plan.names, Arc::clone(&self.plan.client))
             .directory(&self.plan.directory)
             .contact(&self.plan.contacts)
-            .cache(Shelved(Arc::clone(&shelf)))
+            .cache(Shelved(Arc::clone(&store)))
             .state();
         self.upkeep.served.set_challenge(Some(state.challenge_rustls_config_with_provider(provider())));
         tracing::info!(names = ?self.plan.names, directory = %self.plan.directory, "ordering a certificate");
@@ -280,7 +282,7 @@ impl Keeper {
         };
         self.upkeep.served.set_challenge(None);
 
-        let issued = shelf.issued.lock().take();
+        let issued = store.issued.lock().take();
         let Some(pem) = issued else { return outcome.and(Err("the directory issued nothing".to_owned())) };
         // Issued but not stored (the outcome says so) is still better served than thrown away.
         let now = self.upkeep.clock.now();
@@ -387,7 +389,7 @@ mod tests {
     use super::{Certificate, Ledger, Origin};
     use crate::clock::Timestamp;
 
-    const MINUTE: Duration = Duration::from_secs(60);
+    const MINUTE: Duration = Duration::from_mins(1);
     const NOW: Timestamp = Timestamp(1_800_000_000_000);
 
     #[test]

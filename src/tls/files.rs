@@ -1,6 +1,11 @@
 //! A certificate and key in the administrator's PEM files, read again when they change.
 
-use std::{fs, io, os::unix::fs::MetadataExt, path::PathBuf, time::Duration};
+use std::{
+    fs, io,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use zeroize::Zeroizing;
 
@@ -42,9 +47,31 @@ pub enum FilesError {
     },
 }
 
-/// What tells one state of the two files from another: a replaced file has another inode, a rewritten one another time
-/// or size, a repaired permission another change time.
-type Seen = [Option<(u64, u64, i64, i64, i64, i64)>; 2];
+/// What tells one state of a file from another: a replaced file has another inode, a rewritten one another size or time,
+/// a repaired permission another change time. Times are seconds and nanoseconds.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct FileState {
+    inode: u64,
+    size: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+impl FileState {
+    /// `None` for a file that cannot be looked at.
+    fn of(path: &Path) -> Option<Self> {
+        let found = fs::metadata(path).ok()?;
+        Some(Self {
+            inode: found.ino(),
+            size: found.size(),
+            modified: (found.mtime(), found.mtime_nsec()),
+            changed: (found.ctime(), found.ctime_nsec()),
+        })
+    }
+}
+
+/// The states of certificate and key.
+pub(super) type Seen = [Option<FileState>; 2];
 
 /// Keeps the pair served as the files change.
 pub(super) struct Keeper {
@@ -113,13 +140,8 @@ impl Keeper {
 
     async fn look(&self) -> Seen {
         let files = self.files.clone();
-        let look = tokio::task::spawn_blocking(move || {
-            [files.certificate, files.key].map(|path| {
-                let found = fs::metadata(path).ok()?;
-                let (modified, changed) = ((found.mtime(), found.mtime_nsec()), (found.ctime(), found.ctime_nsec()));
-                Some((found.ino(), found.size(), modified.0, modified.1, changed.0, changed.1))
-            })
-        });
+        let look =
+            tokio::task::spawn_blocking(move || [&files.certificate, &files.key].map(|path| FileState::of(path)));
         look.await.unwrap_or_default()
     }
 
@@ -128,6 +150,6 @@ impl Keeper {
     }
 }
 
-fn read(path: &PathBuf) -> Result<Zeroizing<Vec<u8>>, FilesError> {
-    fs::read(path).map(Zeroizing::new).map_err(|source| FilesError::Unreadable { path: path.clone(), source })
+fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, FilesError> {
+    fs::read(path).map(Zeroizing::new).map_err(|source| FilesError::Unreadable { path: path.to_owned(), source })
 }

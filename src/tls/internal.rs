@@ -28,17 +28,17 @@ const ROOT: &str = "internal/root";
 /// Vault name of the served leaf: private key and certificate, PEM.
 const LEAF: &str = "internal/leaf";
 
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-const ROOT_LIFE: Duration = Duration::from_secs(3653 * DAY.as_secs());
+const DAY: Duration = Duration::from_hours(24);
+const ROOT_LIFE: Duration = Duration::from_hours(3653 * 24);
 /// The CA/Browser Forum's limit is 398 days; Apple's systems refuse more.
-const LEAF_LIFE: Duration = Duration::from_secs(397 * DAY.as_secs());
+const LEAF_LIFE: Duration = Duration::from_hours(397 * 24);
 /// A root with less than this left is replaced: users need the time to install the next one.
-const ROOT_REMAINDER: Duration = Duration::from_secs(90 * DAY.as_secs());
+const ROOT_REMAINDER: Duration = Duration::from_hours(90 * 24);
 /// Clients' clocks may be behind ours by this much.
-const SKEW: Duration = Duration::from_secs(60 * 60);
-const MINUTE: Duration = Duration::from_secs(60);
+const SKEW: Duration = Duration::from_hours(1);
+const MINUTE: Duration = Duration::from_mins(1);
 /// How often names and lifetimes are looked at: an address may change with the network.
-const LOOK: Duration = Duration::from_secs(60 * 60);
+const LOOK: Duration = Duration::from_hours(1);
 
 /// Why the internal authority cannot be used.
 #[derive(Debug, thiserror::Error)]

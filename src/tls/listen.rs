@@ -131,6 +131,18 @@ pub(super) fn bind(wanted: Vec<Listen>) -> Result<Vec<Socket>, TlsError> {
         .collect()
 }
 
+/// What to do about an address that cannot be bound.
+pub(super) fn advice(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => "another program holds it: stop that one, or choose another `--listen`",
+        io::ErrorKind::AddrNotAvailable => "this machine has no such address: choose another `--listen`",
+        io::ErrorKind::PermissionDenied => {
+            "ports below 1024 need CAP_NET_BIND_SERVICE, which the systemd unit grants: use it, or a higher port"
+        }
+        _ => "choose another `--listen`",
+    }
+}
+
 /// `[::]:443` would take the IPv4 port too and collide with `0.0.0.0:443` beside it.
 fn shares_port_with_ipv4(at: SocketAddr, all: &[SocketAddr]) -> bool {
     at.is_ipv6() && at.port() != 0 && all.iter().any(|other| other.is_ipv4() && other.port() == at.port())

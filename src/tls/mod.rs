@@ -92,7 +92,7 @@ pub enum TlsError {
     #[error("no address to listen on: give at least one `--listen`")]
     NoAddress,
     /// The system refused the address.
-    #[error("cannot listen on {at}: {source}; choose another `--listen`, or stop what holds it")]
+    #[error("cannot listen on {at}: {source}; {advice}", advice = listen::advice(source))]
     Bind {
         /// The address or path asked for.
         at: String,
@@ -101,7 +101,7 @@ pub enum TlsError {
     },
     /// Plain HTTP was asked for where others can listen in.
     #[error(
-        "`--tls off` serves only loopback addresses and Unix sockets, not {0}: passwords and cards would cross the \
+        "`--tls off` serves only loopback addresses and Unix sockets, not {0}: sessions and cards would cross the \
          network in the clear; choose another `--tls`, or listen on 127.0.0.1 behind a proxy"
     )]
     PlainBeyondLoopback(SocketAddr),
@@ -234,7 +234,7 @@ pub async fn start(
             Some(served)
         }
     };
-    Ok((Acceptor::new(sockets, served), handle))
+    Ok((Acceptor::new(sockets, served.as_ref()), handle))
 }
 
 fn refuse_beyond_loopback(bound: &[Listen]) -> Result<(), TlsError> {
