@@ -34,7 +34,9 @@ use crate::seal::{
 mod database;
 mod disk;
 
-pub use database::{BackendError, SealedDatabase, create_database, open_database, open_database_for_reading, read_superblock};
+pub use database::{
+    BackendError, SealedDatabase, create_database, open_database, open_database_for_reading, read_superblock,
+};
 pub use disk::{Disk, FileDisk, ReadOnlyDisk};
 
 /// What has gone wrong with a store's disk since it was opened. Clones watch the same store.
