@@ -9,7 +9,7 @@
 
 use std::{
     collections::BTreeMap,
-    env, io,
+    env,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
@@ -25,140 +25,18 @@ use workrun::{
     store::backend::{Disk, ReadOnlyDisk, SealedBackend, SealedDatabase},
 };
 
+#[path = "power_failure/disk.rs"]
+mod disk;
+
+use disk::{Dice, Image, Op, RecordingDisk, SECTOR, apply_write};
+
 const SMALL: TableDefinition<u64, &[u8]> = TableDefinition::new("small");
 const LARGE: TableDefinition<&str, &[u8]> = TableDefinition::new("large");
 /// Small enough that redb writes pages before their commit.
 const CACHE: usize = 128 << 10;
-const SECTOR: usize = 512;
 
 fn key() -> DataKey {
     DataKey::from_bytes(KeyId([7; 16]), 1, [8; 32])
-}
-
-/// SplitMix64 (Steele, Lea, Flood 2014): seeded, so that a failure can be run again.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut value = self.0;
-        value = (value ^ value >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        value = (value ^ value >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        value ^ value >> 31
-    }
-
-    fn below(&mut self, limit: u64) -> u64 {
-        self.roll() % limit
-    }
-}
-
-// ---------------------------------------------------------------- the recorded disk
-
-#[derive(Clone, Debug)]
-enum Op {
-    Write {
-        offset: u64,
-        bytes: Arc<[u8]>,
-    },
-    SetLen(u64),
-    Sync,
-    /// Commit number n was begun.
-    Begun(usize),
-    /// Commit number n was acknowledged.
-    Acknowledged(usize),
-}
-
-/// A disk in memory that remembers what was done to it, in order.
-#[derive(Clone, Debug, Default)]
-struct RecordingDisk(Arc<Mutex<Recording>>);
-
-#[derive(Debug, Default)]
-struct Recording {
-    bytes: Vec<u8>,
-    log: Vec<Op>,
-}
-
-impl RecordingDisk {
-    fn holding(bytes: Vec<u8>) -> Self {
-        Self(Arc::new(Mutex::new(Recording { bytes, log: Vec::new() })))
-    }
-
-    fn note(&self, op: Op) {
-        self.0.lock().log.push(op);
-    }
-
-    fn log(&self) -> Vec<Op> {
-        self.0.lock().log.clone()
-    }
-}
-
-impl Disk for RecordingDisk {
-    fn len(&self) -> io::Result<u64> {
-        Ok(self.0.lock().bytes.len() as u64)
-    }
-
-    fn read_exact_at(&self, out: &mut [u8], offset: u64) -> io::Result<()> {
-        let start = usize::try_from(offset).unwrap();
-        let disk = self.0.lock();
-        let there = disk.bytes.get(start..start + out.len()).ok_or(io::ErrorKind::UnexpectedEof)?;
-        out.copy_from_slice(there);
-        Ok(())
-    }
-
-    fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        let mut disk = self.0.lock();
-        disk.log.push(Op::Write { offset, bytes: bytes.into() });
-        apply_write(&mut disk.bytes, offset, bytes);
-        Ok(())
-    }
-
-    fn set_len(&self, len: u64) -> io::Result<()> {
-        let mut disk = self.0.lock();
-        disk.log.push(Op::SetLen(len));
-        disk.bytes.resize(usize::try_from(len).unwrap(), 0);
-        Ok(())
-    }
-
-    fn sync_data(&self) -> io::Result<()> {
-        self.note(Op::Sync);
-        Ok(())
-    }
-}
-
-fn apply_write(image: &mut Vec<u8>, offset: u64, bytes: &[u8]) {
-    let start = usize::try_from(offset).unwrap();
-    if image.len() < start + bytes.len() {
-        image.resize(start + bytes.len(), 0);
-    }
-    image[start..start + bytes.len()].copy_from_slice(bytes);
-}
-
-/// Bytes that are shared by many states and never change.
-#[derive(Clone, Debug)]
-struct Image(Arc<Vec<u8>>);
-
-impl Disk for Image {
-    fn len(&self) -> io::Result<u64> {
-        Ok(self.0.len() as u64)
-    }
-
-    fn read_exact_at(&self, out: &mut [u8], offset: u64) -> io::Result<()> {
-        let start = usize::try_from(offset).unwrap();
-        out.copy_from_slice(self.0.get(start..start + out.len()).ok_or(io::ErrorKind::UnexpectedEof)?);
-        Ok(())
-    }
-
-    fn write_all_at(&self, _: &[u8], _: u64) -> io::Result<()> {
-        Err(io::ErrorKind::PermissionDenied.into())
-    }
-
-    fn set_len(&self, _: u64) -> io::Result<()> {
-        Err(io::ErrorKind::PermissionDenied.into())
-    }
-
-    fn sync_data(&self) -> io::Result<()> {
-        Ok(())
-    }
 }
 
 // ---------------------------------------------------------------- the workload
@@ -488,7 +366,7 @@ fn is_long() -> bool {
 
 #[test]
 fn no_power_failure_loses_an_acknowledged_commit() {
-    let (commits, samples, second) = if is_long() { (600, 400, 20) } else { (112, 44, 60) };
+    let (commits, samples, second) = if is_long() { (400, 100, 20) } else { (112, 44, 60) };
     let (log, history) = record(commits, 1);
     let epochs = epochs(Vec::new(), &log, 0, 0, false);
     let tally = try_all(&epochs, &history, samples, second, 2);
@@ -540,7 +418,7 @@ fn with_one_phase_commits_the_simulation_finds_failures() {
 /// never over the durable copy, everything else whole blocks; whatever redb did otherwise would have been an error.
 #[test]
 fn every_write_keeps_to_the_format() {
-    let (log, _) = record(if is_long() { 600 } else { 112 }, 6);
+    let (log, _) = record(if is_long() { 400 } else { 112 }, 6);
     let (mut written, mut durable) = (None, None);
     for op in &log {
         match op {

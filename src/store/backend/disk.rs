@@ -168,7 +168,7 @@ impl<D: Disk> Disk for ReadOnlyDisk<D> {
     /// Writes are of whole sectors, as all of a sealed store's are.
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         let (sectors, rest) = bytes.as_chunks::<SECTOR>();
-        if offset % SECTOR as u64 != 0 || !rest.is_empty() {
+        if !offset.is_multiple_of(SECTOR as u64) || !rest.is_empty() {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidInput,
                 "a write to a read-only store is of whole sectors",

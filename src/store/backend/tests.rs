@@ -70,7 +70,7 @@ fn insert(store: &SealedDatabase, number: u64, value: &[u8]) -> Result<(), redb:
 
 fn count(store: &SealedDatabase) -> u64 {
     let table = store.begin_read().unwrap().open_table(TABLE).unwrap();
-    table.iter().unwrap().map(|row| row.unwrap().0.value()).count() as u64
+    table.iter().unwrap().map(Result::unwrap).fold(0, |rows, _| rows + 1)
 }
 
 #[test]
@@ -119,7 +119,8 @@ fn a_store_that_cannot_be_opened_says_why_and_stays_as_it_is() {
         error => panic!("{error}"),
     }
     assert_eq!(std::fs::read(&path).unwrap(), good);
-    let damages: [(usize, usize, fn(&BackendError) -> bool); 4] = [
+    type Expected = fn(&BackendError) -> bool;
+    let damages: [(usize, usize, Expected); 4] = [
         (0, 8, |error| matches!(error, BackendError::NotAStore)),
         (8, 9, |error| matches!(error, BackendError::TooNew { found: 254, .. })),
         (100, 101, |error| matches!(error, BackendError::Damaged(_))),
