@@ -94,6 +94,9 @@ pub enum KeyringError {
         /// The version.
         version: u32,
     },
+    /// There is no room for another key.
+    #[error("the keyring is full at 64 MiB; nothing was changed; move organizations to another appliance")]
+    Full,
     /// The keyring was opened by the recovery key and has no root key to seal a change with.
     #[error("this keyring was opened with the recovery key, so it can only be read; give it a root key first")]
     ReadOnly,

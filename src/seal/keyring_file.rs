@@ -11,12 +11,8 @@ use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use super::{
-    Fingerprint, RecoveryKey, RootKey, field,
-    keyring::KeyringError,
-    keyring_content::Content,
-    product_version,
-    recovery::{self},
-    shown_version,
+    Fingerprint, RecoveryKey, RootKey, field, keyring::KeyringError, keyring_content::Content, product_version,
+    recovery, shown_version,
 };
 use crate::ids::random_bytes;
 
@@ -24,7 +20,7 @@ use crate::ids::random_bytes;
 const FORMAT: u32 = 1;
 const MAGIC: [u8; 8] = *b"WRKKEYS\n";
 const HEADER: usize = 160;
-/// Larger than a keyring of a hundred thousand organizations; a length above it is damage, not a keyring.
+/// More than a keyring of a hundred thousand organizations; nothing longer is written or read.
 const LARGEST: u64 = 64 << 20;
 
 /// What a keyring's file says of itself in the clear; only the right key tells whether it is true.
@@ -80,6 +76,9 @@ pub(super) fn build(content: &Content, root: &RootKey) -> Result<Vec<u8>, Keyrin
     let sealed = root.keyring_cipher(&salt).seal(&file, &plaintext);
     file.extend_from_slice(&sealed);
     file.extend_from_slice(&age);
+    if file.len() as u64 > LARGEST {
+        return Err(KeyringError::Full);
+    }
     Ok(file)
 }
 

@@ -118,13 +118,12 @@ impl RootKey {
     /// [`RootKeyError::Io`]; a file that exists is never overwritten.
     pub fn write_new(&self, path: &Path) -> Result<(), RootKeyError> {
         let io = |source| RootKeyError::Io { path: path.to_owned(), source };
-        let mut text = Zeroizing::new(String::with_capacity(65));
-        for byte in self.0 {
-            text.push_str(&Zeroizing::new(hex(&[byte])));
-        }
-        text.push('\n');
+        let text = Zeroizing::new(hex(&self.0));
         let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(io)?;
-        file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(io)?;
+        file.write_all(text.as_bytes())
+            .and_then(|()| file.write_all(b"\n"))
+            .and_then(|()| file.sync_all())
+            .map_err(io)?;
         durable::sync_folder_of(path).map_err(io)
     }
 

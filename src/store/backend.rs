@@ -34,7 +34,9 @@ use crate::seal::{
 mod database;
 mod disk;
 
-pub use database::{BackendError, SealedDatabase, create_database, open_database, open_database_for_reading, read_superblock};
+pub use database::{
+    BackendError, SealedDatabase, create_database, open_database, open_database_for_reading, read_superblock,
+};
 pub use disk::{Disk, FileDisk, ReadOnlyDisk};
 
 /// What has gone wrong with a store's disk since it was opened. Clones watch the same store.
@@ -174,7 +176,7 @@ impl<D: Disk> SealedBackend<D> {
     fn blocks_at(&self, offset: u64, length: usize) -> io::Result<std::ops::Range<u64>> {
         let (size, first) = (BLOCK as u64, offset / BLOCK as u64);
         let count = length as u64 / size;
-        if offset % size != 0 || length as u64 % size != 0 || first == 0 || count == 0 {
+        if !offset.is_multiple_of(size) || !(length as u64).is_multiple_of(size) || first == 0 || count == 0 {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidInput,
                 format!("{length} bytes at {offset} are neither the header nor whole blocks"),
@@ -262,7 +264,7 @@ impl<D: Disk> redb::StorageBackend for SealedBackend<D> {
 
     fn set_len(&self, len: u64) -> io::Result<()> {
         self.refuse_after_a_failed_sync()?;
-        let result = if len % BLOCK as u64 == 0 {
+        let result = if len.is_multiple_of(BLOCK as u64) {
             self.disk.set_len(disk_length(len / BLOCK as u64))
         } else {
             Err(io::Error::new(io::ErrorKind::InvalidInput, format!("a length of {len} bytes is not of whole blocks")))

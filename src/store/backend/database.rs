@@ -9,7 +9,7 @@ use std::{
 };
 
 use redb::{
-    Builder, Database, DatabaseError, ReadTransaction, ReadableDatabase, StorageError, TransactionError,
+    Builder, CommitError, Database, DatabaseError, ReadTransaction, ReadableDatabase, StorageError, TransactionError,
     WriteTransaction,
 };
 
@@ -32,7 +32,9 @@ pub enum BackendError {
     #[error("this is not a store file; nothing was changed")]
     NotAStore,
     /// A newer version of the product wrote the file.
-    #[error("this store has format {found}, which this version cannot read; nothing was changed; install workrun {written_by} or newer")]
+    #[error(
+        "this store has format {found}, which this version cannot read; nothing was changed; install workrun {written_by} or newer"
+    )]
     TooNew {
         /// The file's format.
         found: u32,
@@ -66,17 +68,44 @@ impl From<BadSuperblock> for BackendError {
     }
 }
 
-impl From<DatabaseError> for BackendError {
-    fn from(error: DatabaseError) -> Self {
+impl From<StorageError> for BackendError {
+    fn from(error: StorageError) -> Self {
         match error {
             // What the backend reads strictly: blocks that do not authenticate, and reads beyond the end.
-            DatabaseError::Storage(StorageError::Io(error))
+            StorageError::Io(error)
                 if matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof) =>
             {
                 Self::Damaged(error.to_string())
             }
-            DatabaseError::Storage(StorageError::Io(error)) => Self::Io(error),
+            StorageError::Io(error) => Self::Io(error),
+            other => Self::Damaged(other.to_string()),
+        }
+    }
+}
+
+impl From<DatabaseError> for BackendError {
+    fn from(error: DatabaseError) -> Self {
+        match error {
+            DatabaseError::Storage(error) => error.into(),
             DatabaseError::TransactionInProgress => Self::Busy,
+            other => Self::Damaged(other.to_string()),
+        }
+    }
+}
+
+impl From<TransactionError> for BackendError {
+    fn from(error: TransactionError) -> Self {
+        match error {
+            TransactionError::Storage(error) => error.into(),
+            _ => Self::Busy,
+        }
+    }
+}
+
+impl From<CommitError> for BackendError {
+    fn from(error: CommitError) -> Self {
+        match error {
+            CommitError::Storage(error) => error.into(),
             other => Self::Damaged(other.to_string()),
         }
     }
@@ -98,11 +127,7 @@ impl SealedDatabase {
     /// [`BackendError`].
     pub fn create_on<D: Disk>(disk: D, key: &DataKey, cache_bytes: usize) -> Result<Self, BackendError> {
         let store = Self::over(SealedBackend::create(disk, key)?, cache_bytes)?;
-        let first = store.begin_write().map_err(|error| BackendError::Damaged(error.to_string()))?;
-        first.commit().map_err(|error| match error {
-            redb::CommitError::Storage(StorageError::Io(error)) => BackendError::Io(error),
-            other => BackendError::Damaged(other.to_string()),
-        })?;
+        store.begin_write()?.commit()?;
         Ok(store)
     }
 

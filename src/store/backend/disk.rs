@@ -152,7 +152,9 @@ impl<D: Disk> Disk for ReadOnlyDisk<D> {
         }
         let below = usize::try_from(over.shown.saturating_sub(offset)).unwrap_or(usize::MAX).min(out.len());
         let (from_disk, zeros) = out.split_at_mut(below);
-        self.disk.read_exact_at(from_disk, offset)?;
+        if !from_disk.is_empty() {
+            self.disk.read_exact_at(from_disk, offset)?;
+        }
         zeros.fill(0);
         for (number, sector) in over.sectors.range(offset / SECTOR as u64..end.div_ceil(SECTOR as u64)) {
             let start = number * SECTOR as u64;
@@ -166,8 +168,11 @@ impl<D: Disk> Disk for ReadOnlyDisk<D> {
     /// Writes are of whole sectors, as all of a sealed store's are.
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         let (sectors, rest) = bytes.as_chunks::<SECTOR>();
-        if offset % SECTOR as u64 != 0 || !rest.is_empty() {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "a write to a read-only store is of whole sectors"));
+        if !offset.is_multiple_of(SECTOR as u64) || !rest.is_empty() {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "a write to a read-only store is of whole sectors",
+            ));
         }
         let mut over = self.over.lock();
         for (number, sector) in (offset / SECTOR as u64..).zip(sectors) {
