@@ -17,7 +17,7 @@ use askama::filters::HtmlSafe;
 use crate::web::{assets, words::Words};
 
 /// Words that scripts say; they stand in `<meta name="words">` as JSON, with arguments left as `{name}`.
-const SCRIPT_WORDS: [&str; 26] = [
+const SCRIPT_WORDS: [&str; 25] = [
     "js-archive",
     "js-archived",
     "js-assigned",
@@ -41,7 +41,6 @@ const SCRIPT_WORDS: [&str; 26] = [
     "js-reloaded",
     "js-removed",
     "js-restored",
-    "js-retry",
     "js-show",
     "js-undo",
 ];
