@@ -51,6 +51,7 @@ keys-new = Add a card
 keys-move = Move to the column of that number
 keys-archive = Archive
 keys-search = Search
+keys-on = Use single-key shortcuts
 keys-close = Close, undo an edit
 
 ## Card
@@ -68,6 +69,8 @@ card-actions = Actions
 card-archive = Archive
 card-archived = Archived
 card-archived-why = This card is archived. Restore it to change it.
+card-archived-toast = #{ $n } archived.
+card-trashed-toast = #{ $n } moved to the trash.
 card-trash = Delete
 card-trashed = In the trash
 card-trashed-why = This card is deleted. It will be erased on { $day }.

@@ -31,7 +31,6 @@ shell-offline = The connection is down. Changes will follow from where they stop
 
 ## What scripts say. Arguments are passed as marks such as { "{" }actor{ "}" }.
 js-undo = Undo
-js-retry = Try again
 js-show = Show
 js-error = Not done. Try again.
 js-offline = The connection is down, so nothing can be changed. Your text is still here.

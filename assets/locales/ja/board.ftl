@@ -48,6 +48,7 @@ keys-new = カードを追加
 keys-move = 番号の列へ移す
 keys-archive = 保管する
 keys-search = 検索
+keys-on = 1文字のキー操作を使う
 keys-close = 閉じる、編集を取り消す
 
 ## カード
@@ -65,6 +66,8 @@ card-actions = 操作
 card-archive = 保管する
 card-archived = 保管中
 card-archived-why = このカードは保管されています。変更するには、ボードに戻してください。
+card-archived-toast = #{ $n } を保管しました。
+card-trashed-toast = #{ $n } をゴミ箱へ移しました。
 card-trash = 削除する
 card-trashed = ゴミ箱
 card-trashed-why = このカードは削除されています。{ $day }に消去されます。

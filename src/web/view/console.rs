@@ -25,6 +25,8 @@ pub struct Tile {
     /// What it is measured against, or since when; may be empty.
     pub note: String,
     pub state: State,
+    /// The page that has more of it.
+    pub href: Option<&'static str>,
 }
 
 /// How something is.

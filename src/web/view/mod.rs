@@ -27,7 +27,7 @@ use askama::filters::HtmlSafe;
 use crate::web::{assets, words::Words};
 
 /// Words that scripts say; they stand in `<meta name="words">` as JSON, with arguments left as `{name}`.
-const SCRIPT_WORDS: [&str; 26] = [
+const SCRIPT_WORDS: [&str; 25] = [
     "js-archive",
     "js-archived",
     "js-assigned",
@@ -51,7 +51,6 @@ const SCRIPT_WORDS: [&str; 26] = [
     "js-reloaded",
     "js-removed",
     "js-restored",
-    "js-retry",
     "js-show",
     "js-undo",
 ];

@@ -362,7 +362,7 @@ impl Sample {
                 ],
             )),
         );
-        page("org-settings-empty", html(&settings(Vec::new(), None, Vec::new())));
+        page("settings-empty", html(&settings(Vec::new(), None, Vec::new())));
         let choice =
             |value: &str, name: String, chosen| Choice { value: value.to_owned(), name, hint: String::new(), chosen };
         let session = |id: &str, client: &str, current| SessionRow {
@@ -549,6 +549,11 @@ impl Sample {
             unit: if unit.is_empty() { String::new() } else { self.words.text(unit) },
             note,
             state,
+            href: match key {
+                "console-tile-organizations" => Some("/console/organizations"),
+                "console-tile-mail" => Some("/console/mail"),
+                _ => None,
+            },
         };
         let overview = |alerts| Overview {
             chrome: self.member(Section::Console),
