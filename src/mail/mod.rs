@@ -10,9 +10,6 @@ pub mod letter;
 mod outbox;
 pub mod schedule;
 pub mod smtp;
-<<<<<<< HEAD
+mod wary;
 
 pub use outbox::{Line, Mail, MailKind, due, line, lines, purge_old, queue, queue_decoy, settle, waiting};
-=======
-mod wary;
->>>>>>> config
