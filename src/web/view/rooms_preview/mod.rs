@@ -166,32 +166,6 @@ fn ids_are_unique_and_labels_lead_somewhere() {
 }
 
 #[test]
-fn both_languages_have_the_same_messages() {
-    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/locales");
-    let keys = |language: Language, file: &std::ffi::OsStr| -> BTreeSet<String> {
-        let text = std::fs::read_to_string(root.join(language.tag()).join(file)).unwrap_or_default();
-        text.lines()
-            .filter(|line| line.starts_with(|first: char| first.is_ascii_lowercase()))
-            .filter_map(|line| Some(line.split_once('=')?.0.trim().to_owned()))
-            .collect()
-    };
-    let mut all = BTreeSet::new();
-    for entry in std::fs::read_dir(root.join("ja")).expect("the Japanese locale") {
-        let file = entry.expect("a locale file").file_name();
-        let (japanese, english) = (keys(Language::Japanese, &file), keys(Language::English, &file));
-        assert_eq!(japanese, english, "{}", file.display());
-        for key in &japanese {
-            assert!(all.insert(key.clone()), "{key} stands in {} and in another file", file.display());
-        }
-        for (language, key) in
-            Language::ALL.into_iter().flat_map(|language| japanese.iter().map(move |key| (language, key)))
-        {
-            assert!(language.words().has(key), "{key} of {language:?} cannot be read");
-        }
-    }
-}
-
-#[test]
 fn mails_fill_in_all_their_arguments() {
     let filled: Vec<(&str, &str)> = [
         "code", "link", "when", "client", "address", "inviter", "org", "role", "expires", "mail", "name", "actor",
