@@ -1,1 +1,15 @@
-//! (room under construction)
+//! Mail: a durable outbox in each store, and a courier that carries it to one mail server.
+//!
+//! Mail is queued in the transaction of the change that it tells of ([`queue`]), so neither is ever without the other.
+//! [`courier`] looks into the outboxes and hands over what is due; [`smtp`] speaks to the mail server; [`schedule`] says
+//! when the next try is due; [`letter`] puts a mail into words. Operators see recipient, kind, time and error ([`line`]),
+//! never subject or body.
+
+pub mod courier;
+pub mod letter;
+mod outbox;
+pub mod schedule;
+pub mod smtp;
+mod wary;
+
+pub use outbox::{Line, Mail, MailKind, due, line, lines, purge_old, queue, queue_decoy, settle, waiting};

@@ -1,1 +1,22 @@
-//! (room under construction)
+//! The sealed stores: redb over encrypted blocks, one file an organization and one for the system.
+//!
+//! A room declares its [`Table`]s, reads them through [`Read`] and changes them in [`Store::submit`], which groups the
+//! commands that wait into one durable commit. Nothing is answered with success before the sync that covers it. No other
+//! room knows redb. The bytes on disk are specified in `docs/formats/store.md`; every table is listed in `docs/data.md`.
+
+#[doc(hidden)]
+pub mod backend;
+mod error;
+pub mod history;
+mod shelf;
+mod stores;
+mod table;
+mod view;
+mod writer;
+
+pub use error::StoreError;
+pub use shelf::{Layout, Shelf};
+pub use stores::Stores;
+pub use table::{Key, Record, Table, decode, encode};
+pub use view::{Order, Read, Span, Txn, View};
+pub use writer::{Store, WriterFigures};

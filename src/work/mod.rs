@@ -1,1 +1,47 @@
-//! (room under construction)
+//! Work: boards and cards. Pure: no HTTP, no clock, no disk of its own.
+//!
+//! A [`Command`] is decided against a consistent state by [`decide()`], which answers with [`Event`]s or a [`Refusal`];
+//! [`apply()`] writes the events and what follows from them, and cannot refuse. [`change`] does both in one transaction.
+//! Pages and the API read through [`read`].
+
+mod apply;
+mod board;
+mod card;
+mod command;
+mod decide;
+mod event;
+mod rank;
+pub mod read;
+mod refusal;
+mod template;
+
+pub use apply::apply;
+pub use board::{Board, Field, Label, Status, StatusKind, Tally};
+pub use card::{Card, CardState, Comment, FieldRef};
+pub use command::{Command, NewCard, NewValue, Outcome, Place};
+pub use decide::decide;
+pub use event::{Change, Decision, Event};
+pub use rank::Rank;
+pub use refusal::{Refusal, WorkError};
+pub use template::Template;
+
+use crate::{
+    clock::Timestamp,
+    store::{
+        Txn,
+        history::{Actor, Room, append},
+    },
+};
+
+/// Decides a command and applies its events, in one transaction.
+///
+/// # Errors
+/// A [`Refusal`], in which case nothing was written, or what the store says.
+pub fn change(txn: &Txn<'_>, actor: Actor, at: Timestamp, command: &Command) -> Result<Outcome, WorkError> {
+    let (decisions, outcome) = decide(txn.reader(), command)?;
+    for Decision { event, text } in &decisions {
+        let number = append(txn, at, actor, Room::Work, event)?;
+        apply(txn, number, at, actor, event, text.as_deref())?;
+    }
+    Ok(outcome)
+}

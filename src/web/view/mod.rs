@@ -1,13 +1,23 @@
 //! What pages show: one struct a template, holding ready text and nothing to decide. Handlers fill them, templates lay
 //! them out.
 
+pub mod api_docs;
 pub mod board;
 pub mod board_settings;
 pub mod card;
+pub mod console;
+pub mod error;
+pub mod form;
+pub mod gate;
+pub mod home;
+pub mod hooks;
 pub mod list;
 pub mod parts;
+pub mod people;
 #[cfg(test)]
 mod preview;
+#[cfg(test)]
+mod rooms_preview;
 pub mod shelf;
 
 use std::{borrow::Borrow, fmt};

@@ -1,0 +1,74 @@
+console-strip = Operators' console. It shows names and sizes of organizations and the state of the appliance, never the content of cards.
+console-title = Overview
+console-running = Running
+console-uptime = Up { $uptime } · version { $version }
+console-tiles = State
+console-alerts = Alerts
+console-alerts-none-title = No alerts
+console-alerts-none = Anything that needs you shows up here and is mailed to the operators.
+console-state-ok = OK
+console-state-warn = Notice
+console-state-bad = Fault
+console-tile-version = Version
+console-tile-uptime = Up for
+console-tile-organizations = Organizations
+console-tile-mail = Mail waiting
+console-tile-certificate = Certificate
+console-tile-disk = Free disk
+console-tile-organizations-unit = {""}
+console-tile-mail-unit = {""}
+
+## Common alerts
+alert-recovery-key = The recovery key has not been taken
+alert-recovery-key-do = Run this in the server's terminal and keep the key it prints away from this machine. Without it, data cannot be read after the machine breaks.
+alert-smtp = Mail is not set up
+alert-smtp-do = Sign-in codes and invitations cannot be sent. Name an SMTP server under [mail] in the configuration file and restart. Until then, this makes sign-in links:
+alert-mail-stuck = Mail is held up
+alert-mail-stuck-do = { $count } waiting. Sending is tried again for 3 days. The mail page has the reason.
+alert-certificate = The certificate expires soon
+alert-certificate-do = It expires { $expires }. The log says why renewal failed.
+alert-internal-ca = The internal certificate authority is in use
+alert-internal-ca-do = Add the certificate (/ca.crt) to people's devices. With a public domain name, ACME fetches one by itself.
+alert-disk = { $free } of disk left
+alert-disk-do = When it is full, writes are refused. Saved data stays.
+alert-clock = The clock is off
+alert-clock-do = Signed webhooks may be refused. Check time synchronisation.
+
+## Organizations
+console-organizations = Organizations
+console-organizations-count = { $n }
+console-organizations-none-title = No organizations
+console-organizations-none = Create one with the address of its owner, who then gets an invitation.
+console-organization-name = Name
+console-organization-members = Members
+console-organization-cards = Cards
+console-organization-size = Size
+console-organization-used = Last used
+console-organization-create = Create organization
+console-organization-name-example = Example: Sample Trading
+console-organization-owner = Owner's mail address
+console-organization-owner-hint = An invitation goes to this address. It may be your own.
+console-organization-submit = Create
+console-made-title = “{ $name }” is ready
+console-made-mailed = An invitation is on its way to { $owner }. If it does not arrive, hand over this link.
+console-made-unmailed = Mail is not set up: hand this link to { $owner }.
+console-made-link = Invitation link
+console-once = Shown only this once
+console-made-link-hint = Works once, for 7 days. Once you leave this page it cannot be shown again.
+
+## Mail
+console-mail = Mail
+console-mail-queue = Waiting
+console-mail-hint = Subjects and bodies are not shown
+console-mail-to = To
+console-mail-kind = Kind
+console-mail-since = Since
+console-mail-tries = Tries
+console-mail-next = Next try
+console-mail-error = Last error
+console-mail-none-title = No mail is waiting
+console-mail-none = Mail that could not be sent is tried again from here for 3 days.
+mail-kind-code = Sign-in code
+mail-kind-invitation = Invitation
+mail-kind-operator = Notice to operators
+mail-kind-owner = Notice to owners

@@ -1,0 +1,24 @@
+## Why something was refused. Nothing has changed.
+refusal-not-found = Not found. It was deleted, or the address is wrong.
+refusal-conflict = Somebody else changed the same field. Your text is still here.
+refusal-stale = The card has changed in the meantime. Look at it as it is now, then try again.
+refusal-status-gone = The status to move to is gone. Choose one of those that are left.
+refusal-trashed = The card is in the trash. Restore it before changing it.
+refusal-limit = There can be at most { $max }. Erase what is not used to make room.
+refusal-taken = “{ $value }” exists already. Choose another name.
+refusal-status-in-use = This status has { $cards } cards. Move them first.
+refusal-last-status = A board needs at least one status.
+refusal-unknown = “{ $value }” cannot be chosen.
+refusal-last-owner = This is the last owner. Make somebody else an owner first.
+refusal-above-own-role = A role above your own can be neither given nor changed.
+refusal-already-member = The person with this address is a member already.
+refusal-already-invited = This address is invited already. If nothing has arrived, use “Send again”.
+refusal-expired = It has expired. Ask for a new one.
+refusal-revoked = This invitation was withdrawn.
+refusal-used = It was used already.
+refusal-other-address = This invitation is for another address.
+actor-hook = Webhook
+actor-token = API
+actor-operator = Operator
+actor-system = Workrun
+mail-actor-server = a command on the server

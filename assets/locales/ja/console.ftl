@@ -1,0 +1,74 @@
+console-strip = 運用者の画面です。組織の名前と量、稼働の状態を表示し、カードの内容は表示しません。
+console-title = 概要
+console-running = 稼働中
+console-uptime = 連続 { $uptime } ・ 版 { $version }
+console-tiles = 稼働の状態
+console-alerts = 警告
+console-alerts-none-title = 警告はありません
+console-alerts-none = 対応が必要なことが起きると、ここに表示し、運用者にメールで知らせます。
+console-state-ok = 正常
+console-state-warn = 注意
+console-state-bad = 異常
+console-tile-version = 版
+console-tile-uptime = 連続稼働
+console-tile-organizations = 組織
+console-tile-mail = メール待ち
+console-tile-certificate = 証明書
+console-tile-disk = ディスクの空き
+console-tile-organizations-unit = 件
+console-tile-mail-unit = 通
+
+## よくある警告
+alert-recovery-key = 復旧の鍵が控えられていません
+alert-recovery-key-do = サーバーの端末で次を実行し、表示される鍵を機器の外に保管してください。これが無いと、機器が壊れたときにデータを読めません。
+alert-smtp = メールを送る設定がありません
+alert-smtp-do = サインインのコードと招待を送れません。設定ファイルの [mail] に SMTP サーバーを書き、再起動してください。それまでは、次でサインイン用のリンクを作れます。
+alert-mail-stuck = メールが滞っています
+alert-mail-stuck-do = { $count }通が待っています。3日間、自動で送り直します。メールの画面で原因を確かめてください。
+alert-certificate = 証明書の期限が近づいています
+alert-certificate-do = 期限は{ $expires }です。更新に失敗した理由を記録で確かめてください。
+alert-internal-ca = 社内の認証局を使っています
+alert-internal-ca-do = 利用者の端末に証明書（/ca.crt）を追加してください。公開のドメイン名があれば、ACME で自動取得できます。
+alert-disk = ディスクの空きが { $free } です
+alert-disk-do = 空きがなくなると、書き込みを断ります。保存済みのデータは残ります。
+alert-clock = 時計がずれています
+alert-clock-do = 署名つきの Webhook を断ることがあります。時刻の同期を確かめてください。
+
+## 組織
+console-organizations = 組織
+console-organizations-count = { $n }件
+console-organizations-none-title = 組織がありません
+console-organizations-none = 組織を作り、オーナーになる人のアドレスを入れると、招待を送ります。
+console-organization-name = 名前
+console-organization-members = メンバー
+console-organization-cards = カード
+console-organization-size = 容量
+console-organization-used = 最後の利用
+console-organization-create = 組織を作る
+console-organization-name-example = 例: 見本商店
+console-organization-owner = オーナーのメールアドレス
+console-organization-owner-hint = このアドレスに招待を送ります。あなた自身でもかまいません。
+console-organization-submit = 作る
+console-made-title = 「{ $name }」を作りました
+console-made-mailed = { $owner } に招待を送りました。届かないときは、次のリンクを渡してください。
+console-made-unmailed = メールを送る設定がないため、次のリンクを { $owner } に渡してください。
+console-made-link = 招待のリンク
+console-once = 表示は今回だけです
+console-made-link-hint = 7日間、一度だけ使えます。この画面を閉じると、二度と表示できません。
+
+## メール
+console-mail = メール
+console-mail-queue = 送信待ち
+console-mail-hint = 件名と本文は表示しません
+console-mail-to = 宛先
+console-mail-kind = 種類
+console-mail-since = 受付
+console-mail-tries = 試行
+console-mail-next = 次の試行
+console-mail-error = 最後のエラー
+console-mail-none-title = 待っているメールはありません
+console-mail-none = 送れなかったメールは、3日間ここで送り直しを待ちます。
+mail-kind-code = サインインのコード
+mail-kind-invitation = 招待
+mail-kind-operator = 運用者への知らせ
+mail-kind-owner = オーナーへの知らせ

@@ -1,0 +1,177 @@
+//! What touches an organization's file and the system store: an intent first, then steps that can be repeated, then the
+//! intent is taken out. Start-up repeats what a crash left.
+
+use std::sync::Arc;
+
+use minicbor::{Decode, Encode};
+
+use super::{PeopleError, Refusal, Role, directory, invitations, members};
+use crate::{
+    clock::Timestamp,
+    ids::{OrgId, SagaId, UserId},
+    store::{Order, Span, Store, Stores, Table, Txn, history::Actor},
+    text::{MailAddress, Name},
+};
+
+const SAGAS: Table<SagaId, Saga> = Table::new("sagas");
+/// What an organization's name is sealed for.
+const NAME_PURPOSE: &str = "workrun organization name";
+
+/// An intent.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+enum Saga {
+    #[n(0)]
+    Found {
+        #[n(0)]
+        org: OrgId,
+        #[n(1)]
+        name: Name,
+        #[n(2)]
+        owner: UserId,
+        #[n(3)]
+        mail: MailAddress,
+        #[n(4)]
+        at: Timestamp,
+    },
+    /// The organization's file decides whether the user belongs there; the directory follows it.
+    #[n(1)]
+    Follow {
+        #[n(0)]
+        org: OrgId,
+        #[n(1)]
+        user: UserId,
+    },
+}
+
+async fn intend(system: &Arc<Store>, id: SagaId, saga: Saga) -> Result<(), PeopleError> {
+    system.submit(256, move |txn: &Txn<'_>| Ok::<_, PeopleError>(txn.put(&SAGAS, &id, &saga)?)).await
+}
+
+/// Makes an organization with its owner. Returns when everything is durable.
+///
+/// # Errors
+/// What the stores or the keyring say; an interrupted founding is finished at the next start.
+pub async fn found(
+    stores: &Stores,
+    at: Timestamp,
+    org: OrgId,
+    name: Name,
+    mail: MailAddress,
+) -> Result<UserId, PeopleError> {
+    let (mac, fresh) = (stores.mail_mac(&mail), UserId::fresh(at));
+    let owner = stores
+        .system()
+        .submit(256, move |txn| Ok::<_, PeopleError>(directory::ensure_user(txn, &mac, fresh)?))
+        .await?;
+    let (id, saga) = (SagaId::fresh(at), Saga::Found { org, name, owner, mail, at });
+    intend(stores.system(), id, saga.clone()).await?;
+    carry_out(stores, id, &saga).await?;
+    Ok(owner)
+}
+
+/// Lets the holder of an invitation join.
+///
+/// # Errors
+/// Why the invitation cannot be accepted, or what the stores say.
+pub async fn join(
+    stores: &Stores,
+    at: Timestamp,
+    ticket: invitations::Ticket,
+    user: UserId,
+    mail: MailAddress,
+    name: Name,
+) -> Result<(), PeopleError> {
+    let org = ticket.org;
+    let store = stores.organization(org)?;
+    let (id, saga) = (SagaId::fresh(at), Saga::Follow { org, user });
+    intend(stores.system(), id, saga.clone()).await?;
+    let accepted = store
+        .submit(256, move |txn| invitations::accept(txn, at, &ticket, user, &mail, &name))
+        .await;
+    carry_out(stores, id, &saga).await?;
+    accepted
+}
+
+/// Removes a member, or lets them leave.
+///
+/// # Errors
+/// [`Refusal::LastOwner`], [`Refusal::AboveOwnRole`], [`Refusal::NotFound`], or what the stores say.
+pub async fn depart(
+    stores: &Stores,
+    at: Timestamp,
+    org: OrgId,
+    actor: Actor,
+    asker: Role,
+    user: UserId,
+) -> Result<(), PeopleError> {
+    let store = stores.organization(org)?;
+    let (id, saga) = (SagaId::fresh(at), Saga::Follow { org, user });
+    intend(stores.system(), id, saga.clone()).await?;
+    let removed = store.submit(64, move |txn| members::remove(txn, at, actor, asker, user)).await;
+    carry_out(stores, id, &saga).await?;
+    removed
+}
+
+/// Enters an organization's present name where operators see it.
+///
+/// # Errors
+/// What the stores say.
+pub async fn publish_name(stores: &Stores, org: OrgId) -> Result<(), PeopleError> {
+    let settings = stores.organization(org)?.read(|view| members::settings(view)).await?;
+    let key = stores.keyring().organization_key(org).ok_or(Refusal::NotFound { what: "organization" })?;
+    let sealed_name = key.seal(NAME_PURPOSE, &org.0, settings.name.as_bytes());
+    let entry = directory::Organization { id: org, created_at: settings.created_at, sealed_name };
+    stores.system().submit(256, move |txn| Ok::<_, PeopleError>(directory::put_organization(txn, &entry)?)).await
+}
+
+/// An organization's name as operators see it; `None` once its key is destroyed.
+#[must_use]
+pub fn organization_name(stores: &Stores, organization: &directory::Organization) -> Option<String> {
+    let key = stores.keyring().organization_key(organization.id)?;
+    let name = key.open(NAME_PURPOSE, &organization.id.0, &organization.sealed_name).ok()?;
+    String::from_utf8(name.to_vec()).ok()
+}
+
+async fn carry_out(stores: &Stores, id: SagaId, saga: &Saga) -> Result<(), PeopleError> {
+    match saga.clone() {
+        Saga::Found { org, name, owner, mail, at } => {
+            let keyring = Arc::clone(stores.keyring());
+            let shelf = Arc::clone(stores.shelf());
+            let store = tokio::task::spawn_blocking(move || {
+                keyring.add_organization(org, at).map_err(|error| PeopleError::Keyring { reason: error.to_string() })?;
+                shelf.create_organization(org).map_err(PeopleError::from)
+            })
+            .await
+            .map_err(|error| PeopleError::Keyring { reason: error.to_string() })??;
+            store.submit(256, move |txn| Ok::<_, PeopleError>(members::found(txn, at, &name, owner, &mail)?)).await?;
+            publish_name(stores, org).await?;
+            follow(stores, org, owner).await?;
+        }
+        Saga::Follow { org, user } => follow(stores, org, user).await?,
+    }
+    stores.system().submit(64, move |txn| Ok::<_, PeopleError>(txn.delete(&SAGAS, &id)?)).await
+}
+
+async fn follow(stores: &Stores, org: OrgId, user: UserId) -> Result<(), PeopleError> {
+    let member = stores.organization(org)?.read(move |view| members::member(view, user)).await?;
+    let belongs = member.is_some_and(|member| member.left_at.is_none());
+    stores
+        .system()
+        .submit(64, move |txn| Ok::<_, PeopleError>(directory::set_belongs(txn, user, org, belongs)?))
+        .await
+}
+
+/// Finishes what an earlier run left half done; returns how many intents there were.
+///
+/// # Errors
+/// What the stores or the keyring say.
+pub async fn resume(stores: &Stores) -> Result<usize, PeopleError> {
+    let left = stores
+        .system()
+        .read(|view| Ok::<_, PeopleError>(view.list(&SAGAS, &Span::all(), Order::Ascending, usize::MAX)?))
+        .await?;
+    for (id, saga) in &left {
+        carry_out(stores, *id, saga).await?;
+    }
+    Ok(left.len())
+}

@@ -1,0 +1,448 @@
+//! The keyring: every data key of the appliance, sealed to the root key and to the recovery key in one small file.
+
+use std::{
+    collections::BTreeMap,
+    fmt, fs, io,
+    path::{Path, PathBuf},
+};
+
+use parking_lot::{Mutex, RwLock};
+
+use super::{
+    DataKey, Fingerprint, KeyId, KeyInfo, KeyKind, KeyState, RecoveryKey, RecoveryKeyError, RootKey, durable,
+    keyring_content::Content, keyring_file, recovery,
+};
+use crate::{clock::Timestamp, ids::OrgId};
+
+/// Why a keyring cannot be opened or changed. After an error of a change the keyring in memory is as before it.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyringError {
+    /// The file cannot be read or written.
+    #[error("the keyring {path}: {source}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A keyring stands where a new one was to be made.
+    #[error("{path} exists; a keyring is never replaced by a new one, since what its keys sealed would be lost")]
+    Exists {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file is something else.
+    #[error("{path} is not a keyring: it does not begin with the bytes WRKKEYS")]
+    NotAKeyring {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A newer version of the product wrote the file.
+    #[error(
+        "the keyring {path} has format {found}, which this version of workrun cannot read; nothing was changed; \
+         install workrun {written_by} or newer"
+    )]
+    TooNew {
+        /// The file.
+        path: PathBuf,
+        /// Its format.
+        found: u32,
+        /// The version of the product that wrote it.
+        written_by: String,
+    },
+    /// Another root key than the one given opens the file.
+    #[error("this keyring needs root key {needs}, the one given is {given}")]
+    WrongKey {
+        /// What the file names.
+        needs: Fingerprint,
+        /// What was given.
+        given: Fingerprint,
+    },
+    /// The right key, but the file is not what was written.
+    #[error("the keyring {path} is damaged ({what}); nothing was changed; put a mirror of it in its place")]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// The keyring was written without a recovery recipient.
+    #[error("the keyring {path} was not sealed to any recovery key; only its root key opens it")]
+    NoRecoveryPart {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Another recovery key, or a damaged recovery part.
+    #[error("the recovery key given, whose public half is {given}, does not open the keyring {path}")]
+    NotTheRecoveryKey {
+        /// The file.
+        path: PathBuf,
+        /// The public half of the key given.
+        given: String,
+    },
+    /// A half of a recovery key cannot be read.
+    #[error(transparent)]
+    RecoveryKey(#[from] RecoveryKeyError),
+    /// The organization was erased, so it never gets keys again.
+    #[error("organization {0} was erased; its id cannot be used again")]
+    Erased(OrgId),
+    /// There is no such key version to change.
+    #[error("there is no retained version {version} of key {id}")]
+    NoSuchKey {
+        /// The key.
+        id: KeyId,
+        /// The version.
+        version: u32,
+    },
+    /// There is no room for another key.
+    #[error("the keyring is full at 64 MiB; nothing was changed; move organizations to another appliance")]
+    Full,
+    /// The keyring was opened by the recovery key and has no root key to seal a change with.
+    #[error("this keyring was opened with the recovery key, so it can only be read; give it a root key first")]
+    ReadOnly,
+}
+
+/// Every data key, in memory and in its file. Reading waits for no disk; changes wait for each other.
+pub struct Keyring {
+    keys: RwLock<Keys>,
+    home: Mutex<Option<Home>>,
+}
+
+struct Keys {
+    content: Content,
+    active: BTreeMap<KeyKind, DataKey>,
+    system: DataKey,
+    system_log: DataKey,
+}
+
+struct Home {
+    path: PathBuf,
+    root: RootKey,
+    /// The highest sequence number ever given to the disk. A write that failed may yet be there, so its number is spent.
+    sequence: u64,
+}
+
+impl Keyring {
+    /// Makes a keyring with the system's keys, sealed to the root key and, if given, to a recovery recipient (`age1…`).
+    ///
+    /// # Errors
+    /// [`KeyringError::Exists`] if the file exists; [`KeyringError::RecoveryKey`]; [`KeyringError::Io`].
+    pub fn create(
+        path: &Path,
+        root: &RootKey,
+        recovery_recipient: Option<&str>,
+        now: Timestamp,
+    ) -> Result<Self, KeyringError> {
+        let recipient = recovery_recipient.map(recovery::check_recipient).transpose()?;
+        let mut content = Content { sequence: 1, recipient, ..Content::default() };
+        content.make_key(KeyKind::System, now);
+        content.make_key(KeyKind::SystemLog, now);
+        write_first(path, &content, root)?;
+        Self::of(path, content, Some(root.clone()))
+    }
+
+    /// Opens a keyring with the root key, after finishing a change that a crash interrupted.
+    ///
+    /// # Errors
+    /// [`KeyringError`], naming what to do.
+    pub fn open(path: &Path, root: RootKey) -> Result<Self, KeyringError> {
+        durable::finish_replacing(path).map_err(|source| KeyringError::Io { path: path.to_owned(), source })?;
+        let content = keyring_file::open(path, &keyring_file::read(path)?, &root)?;
+        Self::of(path, content, Some(root))
+    }
+
+    /// Opens a keyring or a mirror with the recovery key (`AGE-SECRET-KEY-1…`), for reading: nothing is written.
+    ///
+    /// The recovery part is sealed by a *public* key, so it says less than the root key does: whoever can write the file
+    /// could have put other keys in. Such keys open none of the data.
+    ///
+    /// # Errors
+    /// [`KeyringError`], naming what to do.
+    pub fn open_with_recovery(path: &Path, identity: &str) -> Result<Self, KeyringError> {
+        let key = RecoveryKey::from_text(identity)?;
+        let content = keyring_file::open_with_recovery(path, &keyring_file::read(path)?, &key)?;
+        Self::of(path, content, None)
+    }
+
+    /// Gives a keyring that the recovery key opened a new home, sealed to a new root key; it can then be changed.
+    ///
+    /// # Errors
+    /// [`KeyringError::Exists`] if the file exists; [`KeyringError::Io`].
+    pub fn settle(self, path: &Path, root: &RootKey) -> Result<Self, KeyringError> {
+        let mut content = self.keys.into_inner().content;
+        content.sequence += 1;
+        write_first(path, &content, root)?;
+        Self::of(path, content, Some(root.clone()))
+    }
+
+    fn of(path: &Path, content: Content, root: Option<RootKey>) -> Result<Self, KeyringError> {
+        let home = root.map(|root| Home { path: path.to_owned(), root, sequence: content.sequence });
+        let keys = Keys::of(content).ok_or_else(|| KeyringError::Damaged {
+            path: path.to_owned(),
+            what: "the system's keys are missing".to_owned(),
+        })?;
+        Ok(Self { keys: RwLock::new(keys), home: Mutex::new(home) })
+    }
+
+    /// The system store's key.
+    #[must_use]
+    pub fn system_key(&self) -> DataKey {
+        self.keys.read().system.clone()
+    }
+
+    /// The key of an organization's store and files; `None` if it is unknown or erased.
+    #[must_use]
+    pub fn organization_key(&self, organization: OrgId) -> Option<DataKey> {
+        self.keys.read().active.get(&KeyKind::Organization(organization)).cloned()
+    }
+
+    /// The key of an organization's access log, or of the system's for `None`.
+    #[must_use]
+    pub fn log_key(&self, organization: Option<OrgId>) -> Option<DataKey> {
+        let keys = self.keys.read();
+        match organization {
+            Some(id) => keys.active.get(&KeyKind::OrganizationLog(id)).cloned(),
+            None => Some(keys.system_log.clone()),
+        }
+    }
+
+    /// A key version that a file names in the clear; `None` if it is unknown or destroyed.
+    #[must_use]
+    pub fn key(&self, id: KeyId, version: u32) -> Option<DataKey> {
+        let keys = self.keys.read();
+        let entry = keys.content.keys.iter().find(|entry| (entry.info.id, entry.info.version) == (id, version))?;
+        entry.key.clone()
+    }
+
+    /// Counts the changes, from 1.
+    #[must_use]
+    pub fn sequence(&self) -> u64 {
+        self.keys.read().content.sequence
+    }
+
+    /// Every key version, destroyed ones too, in the order of their making.
+    #[must_use]
+    pub fn list(&self) -> Vec<KeyInfo> {
+        self.keys.read().content.keys.iter().map(|entry| entry.info).collect()
+    }
+
+    /// The erased organizations and when their keys were destroyed.
+    #[must_use]
+    pub fn erased(&self) -> Vec<(OrgId, Timestamp)> {
+        let keys = self.keys.read();
+        keys.content.tombstones.iter().map(|tombstone| (tombstone.organization, tombstone.destroyed_at)).collect()
+    }
+
+    /// The public half of the recovery key.
+    #[must_use]
+    pub fn recovery_recipient(&self) -> Option<String> {
+        self.keys.read().content.recipient.clone()
+    }
+
+    /// When the recovery key's secret half was handed to somebody; `None` until then.
+    #[must_use]
+    pub fn recovery_taken_at(&self) -> Option<Timestamp> {
+        self.keys.read().content.recovery_taken_at
+    }
+
+    /// Makes an organization's two keys, on the disk when this returns. Does nothing if it has them.
+    ///
+    /// # Errors
+    /// [`KeyringError::Erased`], [`KeyringError::Io`], [`KeyringError::ReadOnly`].
+    pub fn add_organization(&self, organization: OrgId, now: Timestamp) -> Result<(), KeyringError> {
+        self.change(|content| {
+            if content.is_buried(organization) {
+                return Err(KeyringError::Erased(organization));
+            }
+            let kinds = [KeyKind::Organization(organization), KeyKind::OrganizationLog(organization)];
+            let missing = kinds.into_iter().filter(|kind| {
+                !content.keys.iter().any(|entry| entry.info.kind == *kind && entry.info.state == KeyState::Active)
+            });
+            let missing: Vec<_> = missing.collect();
+            for kind in &missing {
+                content.make_key(*kind, now);
+            }
+            Ok(!missing.is_empty())
+        })
+    }
+
+    /// Destroys every version of an organization's keys and remembers its id, on the disk when this returns; the old
+    /// file is overwritten. Does nothing if that was done. Mirrors are older until [`Self::mirror_to`] reaches them.
+    ///
+    /// # Errors
+    /// [`KeyringError::Io`]: the keys may be gone from the file already; call again. [`KeyringError::ReadOnly`].
+    pub fn destroy_organization(&self, organization: OrgId, now: Timestamp) -> Result<(), KeyringError> {
+        self.change(|content| {
+            let done = content.is_buried(organization);
+            content.bury(organization, now);
+            Ok(!done)
+        })
+    }
+
+    /// Makes a new active version of a key and retains the one before.
+    ///
+    /// # Errors
+    /// [`KeyringError::Erased`], [`KeyringError::Io`], [`KeyringError::ReadOnly`].
+    pub fn rotate(&self, kind: KeyKind, now: Timestamp) -> Result<(), KeyringError> {
+        self.change(|content| {
+            if let Some(id) = kind.organization().filter(|&id| content.is_buried(id)) {
+                return Err(KeyringError::Erased(id));
+            }
+            content.make_key(kind, now);
+            Ok(true)
+        })
+    }
+
+    /// Destroys a retained key version that nothing names any more.
+    ///
+    /// # Errors
+    /// [`KeyringError::NoSuchKey`], [`KeyringError::Io`], [`KeyringError::ReadOnly`].
+    pub fn destroy_version(&self, id: KeyId, version: u32) -> Result<(), KeyringError> {
+        self.change(|content| {
+            let named = content.keys.iter_mut().find(|entry| {
+                (entry.info.id, entry.info.version, entry.info.state) == (id, version, KeyState::Retained)
+            });
+            named.ok_or(KeyringError::NoSuchKey { id, version })?.destroy();
+            Ok(true)
+        })
+    }
+
+    /// Seals the keyring to another recovery recipient (`age1…`), whose secret half counts as not taken. Mirrors stay
+    /// sealed to the one before until [`Self::mirror_to`] reaches them.
+    ///
+    /// # Errors
+    /// [`KeyringError::RecoveryKey`], [`KeyringError::Io`], [`KeyringError::ReadOnly`].
+    pub fn set_recovery_recipient(&self, recipient: &str) -> Result<(), KeyringError> {
+        let recipient = recovery::check_recipient(recipient)?;
+        self.change(|content| {
+            content.recipient = Some(recipient);
+            content.recovery_taken_at = None;
+            Ok(true)
+        })
+    }
+
+    /// Notes that the recovery key's secret half was handed to somebody.
+    ///
+    /// # Errors
+    /// [`KeyringError::Io`], [`KeyringError::ReadOnly`].
+    pub fn set_recovery_taken(&self, now: Timestamp) -> Result<(), KeyringError> {
+        self.change(|content| {
+            content.recovery_taken_at = Some(now);
+            Ok(true)
+        })
+    }
+
+    /// Seals the keyring to another root key. The data keys stay, so nothing else needs sealing anew.
+    ///
+    /// # Errors
+    /// [`KeyringError::Io`]: the file may be sealed to either key, and says which. [`KeyringError::ReadOnly`].
+    pub fn set_root(&self, root: RootKey) -> Result<(), KeyringError> {
+        self.change_with(Some(root), |_| Ok(true))
+    }
+
+    /// Takes over the erasures that another copy of this keyring knows of, and nothing else: keys never come back.
+    /// Returns the organizations that were erased by it here.
+    ///
+    /// # Errors
+    /// [`KeyringError`], of either file.
+    pub fn take_erasures_from(&self, other: &Path, now: Timestamp) -> Result<Vec<OrgId>, KeyringError> {
+        let root = self.home.lock().as_ref().map(|home| home.root.clone()).ok_or(KeyringError::ReadOnly)?;
+        let other = keyring_file::open(other, &keyring_file::read(other)?, &root)?;
+        let mut erased = Vec::new();
+        self.change(|content| {
+            for tombstone in other.tombstones.iter().filter(|tombstone| !content.is_buried(tombstone.organization)) {
+                erased.push(tombstone.organization);
+            }
+            for &organization in &erased {
+                content.bury(organization, now);
+            }
+            Ok(!erased.is_empty())
+        })?;
+        Ok(erased)
+    }
+
+    /// Copies the file to `folder/keyring`, on the disk when this returns; an older copy there is overwritten. What is
+    /// copied was opened first, so that a mirror is never worse than what it replaces.
+    ///
+    /// # Errors
+    /// [`KeyringError`], of either file.
+    pub fn mirror_to(&self, folder: &Path) -> Result<(), KeyringError> {
+        let home = self.home.lock();
+        let home = home.as_ref().ok_or(KeyringError::ReadOnly)?;
+        let bytes = keyring_file::read(&home.path)?;
+        keyring_file::open(&home.path, &bytes, &home.root)?;
+        let mirror = folder.join("keyring");
+        fs::create_dir_all(folder)
+            .and_then(|()| durable::replace_and_shred(&mirror, &bytes))
+            .map_err(|source| KeyringError::Io { path: mirror, source })
+    }
+
+    /// Applies `edit` to a copy, writes that, and only then shows it. `edit` says whether there is something to write.
+    fn change(&self, edit: impl FnOnce(&mut Content) -> Result<bool, KeyringError>) -> Result<(), KeyringError> {
+        self.change_with(None, edit)
+    }
+
+    fn change_with(
+        &self,
+        new_root: Option<RootKey>,
+        edit: impl FnOnce(&mut Content) -> Result<bool, KeyringError>,
+    ) -> Result<(), KeyringError> {
+        let mut home = self.home.lock();
+        let home = home.as_mut().ok_or(KeyringError::ReadOnly)?;
+        let mut content = self.keys.read().content.clone();
+        if !edit(&mut content)? {
+            return Ok(());
+        }
+        home.sequence += 1;
+        content.sequence = home.sequence;
+        let root = new_root.unwrap_or_else(|| home.root.clone());
+        let bytes = keyring_file::build(&content, &root)?;
+        durable::replace_and_shred(&home.path, &bytes)
+            .map_err(|source| KeyringError::Io { path: home.path.clone(), source })?;
+        home.root = root;
+        self.keys.write().show(content);
+        Ok(())
+    }
+}
+
+impl Keys {
+    fn of(content: Content) -> Option<Self> {
+        let active = content.active();
+        let system = active.get(&KeyKind::System)?.clone();
+        let system_log = active.get(&KeyKind::SystemLog)?.clone();
+        Some(Self { content, active, system, system_log })
+    }
+
+    /// No change takes the system's keys away, so the last ones serve where none is found.
+    fn show(&mut self, content: Content) {
+        self.active = content.active();
+        if let Some(key) = self.active.get(&KeyKind::System) {
+            self.system = key.clone();
+        }
+        if let Some(key) = self.active.get(&KeyKind::SystemLog) {
+            self.system_log = key.clone();
+        }
+        self.content = content;
+    }
+}
+
+fn write_first(path: &Path, content: &Content, root: &RootKey) -> Result<(), KeyringError> {
+    let io = |source| KeyringError::Io { path: path.to_owned(), source };
+    for name in [path.to_owned(), durable::beside(path, "old")] {
+        if name.try_exists().map_err(io)? {
+            return Err(KeyringError::Exists { path: name });
+        }
+    }
+    durable::replace_and_shred(path, &keyring_file::build(content, root)?).map_err(io)
+}
+
+impl fmt::Debug for Keyring {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let keys = self.keys.read();
+        write!(f, "Keyring(sequence {}, {} keys)", keys.content.sequence, keys.content.keys.len())
+    }
+}
+
+#[cfg(test)]
+#[path = "keyring_tests.rs"]
+mod tests;

@@ -1,0 +1,76 @@
+//! The recovery key: an age X25519 identity whose public half seals a second copy of the keyring.
+//! Format: <https://c2sp.org/age>.
+
+use std::{fmt, str::FromStr};
+
+use age::{
+    secrecy::ExposeSecret,
+    x25519::{Identity, Recipient},
+};
+use zeroize::Zeroizing;
+
+/// The text is neither half of an age X25519 key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RecoveryKeyError {
+    /// Not a secret half.
+    #[error("not a recovery key: one line that begins with AGE-SECRET-KEY-1 is expected")]
+    NotASecretKey,
+    /// Not a public half.
+    #[error("not a recovery recipient: one line that begins with age1 is expected")]
+    NotARecipient,
+}
+
+/// The secret half of the recovery key. The appliance shows it once and keeps the public half only.
+pub struct RecoveryKey(Identity);
+
+impl RecoveryKey {
+    /// A new key from the operating system's generator.
+    #[must_use]
+    pub fn generate() -> Self {
+        Self(Identity::generate())
+    }
+
+    /// Reads `AGE-SECRET-KEY-1…`. Empty lines and lines that begin with `#`, as `age-keygen` writes them, are skipped.
+    ///
+    /// # Errors
+    /// [`RecoveryKeyError::NotASecretKey`].
+    pub fn from_text(text: &str) -> Result<Self, RecoveryKeyError> {
+        let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+        match (lines.next(), lines.next()) {
+            (Some(line), None) => Identity::from_str(line).map(Self).map_err(|_| RecoveryKeyError::NotASecretKey),
+            _ => Err(RecoveryKeyError::NotASecretKey),
+        }
+    }
+
+    /// The text to hand to its owner: `AGE-SECRET-KEY-1…`, wiped from memory on drop.
+    #[must_use]
+    pub fn secret(&self) -> Zeroizing<String> {
+        Zeroizing::new(self.0.to_string().expose_secret().to_owned())
+    }
+
+    /// The public half: `age1…`.
+    #[must_use]
+    pub fn recipient(&self) -> String {
+        self.0.to_public().to_string()
+    }
+
+    pub(super) fn open(&self, sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+        age::decrypt(&self.0, sealed).ok().map(Zeroizing::new)
+    }
+}
+
+impl fmt::Debug for RecoveryKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RecoveryKey({})", self.recipient())
+    }
+}
+
+/// Seals `plaintext` as a binary age file for one recipient, whose text [`check_recipient`] has accepted.
+pub(super) fn seal(recipient: &str, plaintext: &[u8]) -> Result<Vec<u8>, RecoveryKeyError> {
+    let recipient = Recipient::from_str(recipient).map_err(|_| RecoveryKeyError::NotARecipient)?;
+    Ok(age::encrypt(&recipient, plaintext).expect("an X25519 recipient takes any file, and memory any bytes"))
+}
+
+pub(super) fn check_recipient(text: &str) -> Result<String, RecoveryKeyError> {
+    Recipient::from_str(text.trim()).map(|recipient| recipient.to_string()).map_err(|_| RecoveryKeyError::NotARecipient)
+}

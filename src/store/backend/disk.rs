@@ -1,0 +1,201 @@
+//! Where a store's bytes go.
+
+use std::{collections::BTreeMap, fmt, fs::File, io, os::unix::fs::FileExt};
+
+use parking_lot::Mutex;
+use rustix::{
+    fs::{FallocateFlags, fallocate},
+    io::Errno,
+};
+
+/// A file, or what tests put in its place.
+pub trait Disk: Send + Sync + fmt::Debug + 'static {
+    /// The length in bytes.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn len(&self) -> io::Result<u64>;
+
+    /// Whether there are no bytes.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn is_empty(&self) -> io::Result<bool> {
+        self.len().map(|len| len == 0)
+    }
+
+    /// Fills `out` from `offset`.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::UnexpectedEof`] if there are fewer bytes; what the system says.
+    fn read_exact_at(&self, out: &mut [u8], offset: u64) -> io::Result<()>;
+
+    /// Writes all of `bytes` at `offset`.
+    ///
+    /// # Errors
+    /// What the system says; part of the bytes may then be written.
+    fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
+
+    /// Cuts the file off, or grows it with zeros for which space is allocated.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::StorageFull`] when there is no space for the growth, the length then being as before.
+    fn set_len(&self, len: u64) -> io::Result<()>;
+
+    /// Returns when all that was written, and the length, is on the disk.
+    ///
+    /// # Errors
+    /// What the system says; what was written may then be lost, even if a later sync succeeds.
+    fn sync_data(&self) -> io::Result<()>;
+}
+
+/// A [`Disk`] that is a file.
+#[derive(Debug)]
+pub struct FileDisk(File);
+
+impl FileDisk {
+    /// Takes a file that was opened for reading and writing.
+    #[must_use]
+    pub fn new(file: File) -> Self {
+        Self(file)
+    }
+
+    fn grow(&self, from: u64, to: u64) -> io::Result<()> {
+        match rustix::io::retry_on_intr(|| fallocate(&self.0, FallocateFlags::empty(), from, to - from)) {
+            // The file system cannot allocate ahead; zeros that are written take their space as well.
+            Err(Errno::OPNOTSUPP | Errno::NOSYS) => self.grow_by_zeros(from, to),
+            result => Ok(result?),
+        }
+    }
+
+    fn grow_by_zeros(&self, mut from: u64, to: u64) -> io::Result<()> {
+        let zeros = vec![0; 1 << 20];
+        while from < to {
+            let step = usize::try_from(to - from).unwrap_or(usize::MAX).min(zeros.len());
+            self.0.write_all_at(&zeros[..step], from)?;
+            from += step as u64;
+        }
+        Ok(())
+    }
+}
+
+impl Disk for FileDisk {
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.0.metadata()?.len())
+    }
+
+    fn read_exact_at(&self, out: &mut [u8], offset: u64) -> io::Result<()> {
+        self.0.read_exact_at(out, offset)
+    }
+
+    fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.0.write_all_at(bytes, offset)
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        let present = self.len()?;
+        if len <= present {
+            return self.0.set_len(len);
+        }
+        self.grow(present, len).inspect_err(|_| {
+            // The growth's error is the one to report; a length that stays is taken for part of a growth on opening.
+            let _ = self.0.set_len(present);
+        })
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.0.sync_data()
+    }
+}
+
+/// A [`Disk`] that is only read: what is written to it stays in memory. redb can recover an unclean file on it, so a
+/// store whose file must not be written any more can still be read.
+#[derive(Debug)]
+pub struct ReadOnlyDisk<D: Disk> {
+    disk: D,
+    over: Mutex<Overlay>,
+}
+
+#[derive(Debug)]
+struct Overlay {
+    /// The length as written to.
+    len: u64,
+    /// Bytes of the disk below that still show: those above have been cut off.
+    shown: u64,
+    /// Written sectors, by number.
+    sectors: BTreeMap<u64, [u8; SECTOR]>,
+}
+
+const SECTOR: usize = 512;
+
+impl<D: Disk> ReadOnlyDisk<D> {
+    /// A layer over `disk` that takes the writes.
+    ///
+    /// # Errors
+    /// What the system says when asked for the length.
+    pub fn new(disk: D) -> io::Result<Self> {
+        let len = disk.len()?;
+        Ok(Self { disk, over: Mutex::new(Overlay { len, shown: len, sectors: BTreeMap::new() }) })
+    }
+}
+
+impl<D: Disk> Disk for ReadOnlyDisk<D> {
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.over.lock().len)
+    }
+
+    fn read_exact_at(&self, out: &mut [u8], offset: u64) -> io::Result<()> {
+        let over = self.over.lock();
+        let end = offset + out.len() as u64;
+        if end > over.len {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        let below = usize::try_from(over.shown.saturating_sub(offset)).unwrap_or(usize::MAX).min(out.len());
+        let (from_disk, zeros) = out.split_at_mut(below);
+        if !from_disk.is_empty() {
+            self.disk.read_exact_at(from_disk, offset)?;
+        }
+        zeros.fill(0);
+        for (number, sector) in over.sectors.range(offset / SECTOR as u64..end.div_ceil(SECTOR as u64)) {
+            let start = number * SECTOR as u64;
+            let (from, to) = (start.max(offset), (start + SECTOR as u64).min(end));
+            out[narrow(from - offset)..narrow(to - offset)]
+                .copy_from_slice(&sector[narrow(from - start)..narrow(to - start)]);
+        }
+        Ok(())
+    }
+
+    /// Writes are of whole sectors, as all of a sealed store's are.
+    fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        let (sectors, rest) = bytes.as_chunks::<SECTOR>();
+        if !offset.is_multiple_of(SECTOR as u64) || !rest.is_empty() {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "a write to a read-only store is of whole sectors",
+            ));
+        }
+        let mut over = self.over.lock();
+        for (number, sector) in (offset / SECTOR as u64..).zip(sectors) {
+            over.sectors.insert(number, *sector);
+        }
+        over.len = over.len.max(offset + bytes.len() as u64);
+        Ok(())
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        let mut over = self.over.lock();
+        over.len = len;
+        over.shown = over.shown.min(len);
+        over.sectors.split_off(&len.div_ceil(SECTOR as u64));
+        Ok(())
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// An offset inside a buffer.
+fn narrow(offset: u64) -> usize {
+    usize::try_from(offset).expect("an offset inside a buffer fits")
+}

@@ -1,0 +1,287 @@
+use std::path::Path;
+
+use redb::{ReadableTable, StorageBackend, TableDefinition};
+
+use super::*;
+use crate::seal::KeyId;
+
+const TABLE: TableDefinition<u64, &[u8]> = TableDefinition::new("rows");
+const CACHE: usize = 1 << 20;
+
+fn key() -> DataKey {
+    DataKey::from_bytes(KeyId([1; 16]), 1, [2; 32])
+}
+
+/// A disk in memory that counts and fails on demand.
+#[derive(Clone, Debug, Default)]
+struct Bench(Arc<Mutex<State>>);
+
+#[derive(Debug, Default)]
+struct State {
+    bytes: Vec<u8>,
+    /// Offsets written to; `None` is a sync.
+    log: Vec<Option<u64>>,
+    room: Option<usize>,
+    fails_sync: bool,
+}
+
+impl Disk for Bench {
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.0.lock().bytes.len() as u64)
+    }
+
+    fn read_exact_at(&self, out: &mut [u8], offset: u64) -> io::Result<()> {
+        let start = usize::try_from(offset).unwrap();
+        let state = self.0.lock();
+        out.copy_from_slice(state.bytes.get(start..start + out.len()).ok_or(io::ErrorKind::UnexpectedEof)?);
+        Ok(())
+    }
+
+    fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        let start = usize::try_from(offset).unwrap();
+        let mut state = self.0.lock();
+        state.log.push(Some(offset));
+        state.bytes[start..start + bytes.len()].copy_from_slice(bytes);
+        Ok(())
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        let mut state = self.0.lock();
+        let len = usize::try_from(len).unwrap();
+        if state.room.is_some_and(|room| len > room) {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        state.bytes.resize(len, 0);
+        Ok(())
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        let mut state = self.0.lock();
+        state.log.push(None);
+        if state.fails_sync { Err(io::Error::other("the disk is gone")) } else { Ok(()) }
+    }
+}
+
+fn insert(store: &SealedDatabase, number: u64, value: &[u8]) -> Result<(), redb::Error> {
+    let transaction = store.begin_write()?;
+    transaction.open_table(TABLE)?.insert(number, value)?;
+    Ok(transaction.commit()?)
+}
+
+fn count(store: &SealedDatabase) -> u64 {
+    let table = store.begin_read().unwrap().open_table(TABLE).unwrap();
+    table.iter().unwrap().map(Result::unwrap).fold(0, |rows, _| rows + 1)
+}
+
+#[test]
+fn a_store_comes_back_from_its_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("org.store");
+    let store = create_database(&path, &key(), CACHE).unwrap();
+    assert!(matches!(create_database(&path, &key(), CACHE), Err(BackendError::Exists)));
+    for number in 0..50 {
+        insert(&store, number, &[7; 30_000]).unwrap();
+    }
+    store.close().unwrap();
+    let mut store = open_database(&path, &key(), CACHE).unwrap();
+    assert_eq!(count(&store), 50);
+    store.check().unwrap();
+    assert!(store.health().is_sound());
+    drop(store);
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    assert_eq!(read_superblock(&path).unwrap().key_id, key().id());
+}
+
+#[test]
+fn nothing_readable_stands_on_the_disk() {
+    let bench = Bench::default();
+    let store = SealedDatabase::create_on(bench.clone(), &key(), CACHE).unwrap();
+    insert(&store, 1, b"a card about Kumamoto castle").unwrap();
+    store.close().unwrap();
+    let bytes = &bench.0.lock().bytes;
+    for secret in [&b"Kumamoto"[..], b"rows", b"redb"] {
+        assert!(!bytes.windows(secret.len()).any(|window| window == secret));
+    }
+}
+
+#[test]
+fn a_store_that_cannot_be_opened_says_why_and_stays_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("org.store");
+    create_database(&path, &key(), CACHE).unwrap().close().unwrap();
+    let good = std::fs::read(&path).unwrap();
+    let other = DataKey::fresh(KeyId([1; 16]), 1);
+    let refused = |path: &Path, key: DataKey| open_database(path, &key, CACHE).map(|_| ()).unwrap_err();
+    match refused(&path, other.clone()) {
+        BackendError::WrongKey { needs, given } => {
+            assert_eq!((needs, given), (key().fingerprint(), other.fingerprint()))
+        }
+        error => panic!("{error}"),
+    }
+    assert_eq!(std::fs::read(&path).unwrap(), good);
+    type Expected = fn(&BackendError) -> bool;
+    let damages: [(usize, usize, Expected); 4] = [
+        (0, 8, |error| matches!(error, BackendError::NotAStore)),
+        (8, 9, |error| matches!(error, BackendError::TooNew { found: 254, .. })),
+        (100, 101, |error| matches!(error, BackendError::Damaged(_))),
+        (4096, 12_288, |error| matches!(error, BackendError::Damaged(_))),
+    ];
+    for (from, to, expected) in damages {
+        let mut bad = good.clone();
+        bad[from..to].iter_mut().for_each(|byte| *byte = !*byte);
+        std::fs::write(&path, &bad).unwrap();
+        let error = refused(&path, key());
+        assert!(expected(&error), "bytes {from}..{to}: {error}");
+        assert_eq!(std::fs::read(&path).unwrap(), bad);
+    }
+    std::fs::write(&path, b"short").unwrap();
+    assert!(matches!(refused(&path, key()), BackendError::NotAStore));
+    assert!(matches!(refused(&folder.path().join("none"), key()), BackendError::Io(_)));
+}
+
+#[test]
+fn only_the_header_and_whole_blocks_pass() {
+    let backend = SealedBackend::create(Bench::default(), &key()).unwrap();
+    assert_eq!(backend.len().unwrap(), 0);
+    backend.set_len(8 * 4096).unwrap();
+    assert_eq!(backend.len().unwrap(), 8 * 4096);
+    for (offset, length) in
+        [(0, 319), (0, 321), (0, 4096), (4096, 0), (4096, 320), (4097, 4096), (512, 512), (4096, 8 * 4096)]
+    {
+        assert!(backend.write(offset, &vec![1; length]).is_err(), "a write of {length} at {offset}");
+    }
+    let mut out = [0; 4096];
+    assert!(backend.read(0, &mut out[..8]).is_err(), "there is no header yet");
+    backend.write(0, &[3; 320]).unwrap();
+    backend.write(4096, &[5; 3 * 4096]).unwrap();
+    for (offset, length) in [(0, 321), (0, 4096), (4096, 100), (4100, 4096), (8 * 4096, 4096), (u64::MAX - 4095, 4096)]
+    {
+        assert!(backend.read(offset, &mut out[..length]).is_err(), "a read of {length} at {offset}");
+    }
+    backend.read(0, &mut out[..8]).unwrap();
+    assert_eq!(out[..8], [3; 8]);
+    backend.read(2 * 4096, &mut out).unwrap();
+    assert_eq!(out, [5; 4096]);
+    assert!(backend.set_len(5000).is_err());
+}
+
+#[test]
+fn reads_are_strict() {
+    let bench = Bench::default();
+    let backend = SealedBackend::create(bench.clone(), &key()).unwrap();
+    backend.set_len(4 * 4096).unwrap();
+    let mut out = [0; 4096];
+    let error = backend.read(4096, &mut out).unwrap_err();
+    assert_eq!((error.kind(), error.to_string()), (io::ErrorKind::InvalidData, "block 1 was never written".to_owned()));
+    backend.write(4096, &[1; 2 * 4096]).unwrap();
+    bench.0.lock().bytes[16_384 + 4608 + 2000] ^= 1;
+    backend.read(4096, &mut out).unwrap();
+    let error = backend.read(2 * 4096, &mut out).unwrap_err();
+    assert!(error.to_string().starts_with("block 2 does not authenticate"), "{error}");
+    assert!(backend.read(4096, &mut [0; 2 * 4096]).is_err(), "a page is whole or nothing");
+    assert!(backend.health().read_failed());
+}
+
+#[test]
+fn the_durable_header_is_never_written_over() {
+    let bench = Bench::default();
+    let backend = SealedBackend::create(bench.clone(), &key()).unwrap();
+    backend.set_len(2 * 4096).unwrap();
+    let places = |writes: usize, sync: bool| -> Vec<Option<u64>> {
+        bench.0.lock().log.clear();
+        for number in 0..writes {
+            backend.write(0, &[number as u8; 320]).unwrap();
+        }
+        if sync {
+            backend.sync_data().unwrap();
+        }
+        bench.0.lock().log.clone()
+    };
+    let (a, b) = (Some(4096), Some(8192));
+    assert_eq!(places(2, false), [a, a], "nothing is durable yet");
+    assert_eq!(places(0, true), [None]);
+    assert_eq!(places(3, true), [b, b, b, None], "all before the sync go to the same place");
+    assert_eq!(places(1, false), [a]);
+    assert_eq!(places(1, false), [a], "no sync came between");
+    drop(backend);
+    bench.0.lock().log.clear();
+    let backend = SealedBackend::open(bench.clone(), &key()).unwrap();
+    backend.write(0, &[9; 320]).unwrap();
+    assert_eq!(bench.0.lock().log, [None, b], "what was found is made durable before the other copy is touched");
+}
+
+#[test]
+fn after_a_failed_sync_nothing_is_written() {
+    let bench = Bench::default();
+    let store = SealedDatabase::create_on(bench.clone(), &key(), CACHE).unwrap();
+    insert(&store, 1, b"kept").unwrap();
+    bench.0.lock().fails_sync = true;
+    assert!(insert(&store, 2, b"unknown").is_err());
+    let health = store.health();
+    assert!(health.sync_failed() && !health.is_sound() && !health.disk_was_full());
+    bench.0.lock().fails_sync = false;
+    let before = bench.0.lock().bytes.clone();
+    assert!(insert(&store, 3, b"refused").is_err());
+    drop(store);
+    assert_eq!(bench.0.lock().bytes, before, "not even closing writes");
+    let reader = SealedDatabase::open_on(ReadOnlyDisk::new(bench.clone()).unwrap(), &key(), CACHE).unwrap();
+    assert!(count(&reader) >= 1, "the acknowledged row is there");
+    drop(reader);
+    assert_eq!(bench.0.lock().bytes, before, "recovery for reading writes nothing");
+}
+
+#[test]
+fn a_full_disk_is_named_and_the_store_goes_on_after_it() {
+    let bench = Bench::default();
+    let store = SealedDatabase::create_on(bench.clone(), &key(), CACHE).unwrap();
+    insert(&store, 1, b"kept").unwrap();
+    let room = bench.0.lock().bytes.len();
+    bench.0.lock().room = Some(room);
+    assert!(insert(&store, 2, &vec![1; 4 << 20]).is_err());
+    assert!(store.health().disk_was_full() && store.health().write_failed() && !store.health().sync_failed());
+    drop(store);
+    let store = SealedDatabase::open_on(bench.clone(), &key(), CACHE).unwrap();
+    assert_eq!(count(&store), 1);
+    insert(&store, 2, b"small ones still fit").unwrap();
+    bench.0.lock().room = None;
+    insert(&store, 3, &vec![1; 4 << 20]).unwrap();
+    assert_eq!(count(&store), 3);
+}
+
+#[test]
+fn a_file_grows_by_allocated_zeros_and_shrinks() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = std::fs::File::options().read(true).write(true).create_new(true).open(folder.path().join("f")).unwrap();
+    let disk = FileDisk::new(file.try_clone().unwrap());
+    disk.set_len(1 << 20).unwrap();
+    let allocated = std::os::unix::fs::MetadataExt::blocks(&file.metadata().unwrap()) * 512;
+    assert!(allocated >= 1 << 20, "{allocated} bytes allocated");
+    disk.write_all_at(&[1; 512], 4096).unwrap();
+    disk.set_len(4096).unwrap();
+    disk.set_len(8192).unwrap();
+    let mut out = [1; 4096];
+    disk.read_exact_at(&mut out, 4096).unwrap();
+    assert_eq!(out, [0; 4096]);
+    assert!(disk.read_exact_at(&mut out, 4097).is_err());
+}
+
+#[test]
+fn what_is_written_over_a_read_only_disk_reads_back_from_memory() {
+    let below = Bench::default();
+    below.0.lock().bytes = vec![7; 2048];
+    let disk = ReadOnlyDisk::new(below.clone()).unwrap();
+    disk.write_all_at(&[1; 512], 512).unwrap();
+    let mut out = [0; 1024];
+    disk.read_exact_at(&mut out, 256).unwrap();
+    assert_eq!((&out[..256], &out[256..768], &out[768..]), (&[7; 256][..], &[1; 512][..], &[7; 256][..]));
+    disk.set_len(1024).unwrap();
+    disk.set_len(4096).unwrap();
+    disk.read_exact_at(&mut out, 3072).unwrap();
+    assert_eq!(out, [0; 1024], "a growth is zeros");
+    disk.set_len(2048).unwrap();
+    disk.read_exact_at(&mut out, 1024).unwrap();
+    assert_eq!(out, [0; 1024], "what was cut off does not come back");
+    assert!(disk.read_exact_at(&mut out, 1025).is_err());
+    assert!(disk.write_all_at(&[1; 100], 0).is_err());
+    assert_eq!(below.0.lock().bytes, [7; 2048]);
+}

@@ -1,0 +1,343 @@
+//! Reading: one consistent state of a store, whether committed ([`View`]) or in the making ([`Txn`]).
+
+use std::{
+    cell::RefCell,
+    collections::HashMap,
+    ops::{Bound, ControlFlow},
+};
+
+use redb::{ReadableTable, TableDefinition};
+
+use super::{
+    StoreError,
+    table::{Key, Record, Table, decode, encode},
+};
+
+type Bytes = &'static [u8];
+
+fn definition(name: &'static str) -> TableDefinition<'static, Bytes, Bytes> {
+    TableDefinition::new(name)
+}
+
+/// A range of keys, as bytes.
+#[derive(Clone, Debug)]
+pub struct Span {
+    pub(super) from: Bound<Vec<u8>>,
+    pub(super) to: Bound<Vec<u8>>,
+}
+
+impl Span {
+    /// Every key.
+    #[must_use]
+    pub fn all() -> Self {
+        Self { from: Bound::Unbounded, to: Bound::Unbounded }
+    }
+
+    /// Every key that begins with `prefix`.
+    #[must_use]
+    pub fn under(prefix: &impl Key) -> Self {
+        let from = prefix.to_bytes();
+        let mut to = from.clone();
+        while to.last() == Some(&u8::MAX) {
+            to.pop();
+        }
+        let to = match to.last_mut() {
+            Some(last) => {
+                *last += 1;
+                Bound::Excluded(to)
+            }
+            None => Bound::Unbounded,
+        };
+        Self { from: Bound::Included(from), to }
+    }
+
+    /// The same range without what is at or before `key`.
+    #[must_use]
+    pub fn after(mut self, key: &impl Key) -> Self {
+        self.from = Bound::Excluded(key.to_bytes());
+        self
+    }
+
+    /// The same range without what is at or past `key`.
+    #[must_use]
+    pub fn before(mut self, key: &impl Key) -> Self {
+        self.to = Bound::Excluded(key.to_bytes());
+        self
+    }
+
+    fn bounds(&self) -> (Bound<&[u8]>, Bound<&[u8]>) {
+        (self.from.as_ref().map(Vec::as_slice), self.to.as_ref().map(Vec::as_slice))
+    }
+}
+
+/// The order in which a range is walked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// Smallest key first.
+    Ascending,
+    /// Largest key first.
+    Descending,
+}
+
+/// One consistent state of a store. Rooms read through `&dyn Read`, so that `decide` sees a transaction in the making
+/// exactly as a page sees what is committed.
+pub trait Read {
+    /// The bytes under `key`.
+    ///
+    /// # Errors
+    /// [`StoreError::Disk`] or [`StoreError::Damaged`] if they cannot be read.
+    fn raw_get(&self, table: &'static str, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError>;
+
+    /// Walks a range until `visit` breaks.
+    ///
+    /// # Errors
+    /// As [`Read::raw_get`], and whatever `visit` returns.
+    fn raw_scan(
+        &self,
+        table: &'static str,
+        span: &Span,
+        order: Order,
+        visit: &mut dyn FnMut(&[u8], &[u8]) -> Result<ControlFlow<()>, StoreError>,
+    ) -> Result<(), StoreError>;
+}
+
+impl dyn Read + '_ {
+    /// The record under `key`.
+    ///
+    /// # Errors
+    /// As [`Read::raw_get`].
+    pub fn get<K: Key, V: Record>(&self, table: &Table<K, V>, key: &K) -> Result<Option<V>, StoreError> {
+        self.raw_get(table.name, &key.to_bytes())?.map(|bytes| decode(table.name, &bytes)).transpose()
+    }
+
+    /// Whether there is a record under `key`.
+    ///
+    /// # Errors
+    /// As [`Read::raw_get`].
+    pub fn has<K: Key, V: Record>(&self, table: &Table<K, V>, key: &K) -> Result<bool, StoreError> {
+        Ok(self.raw_get(table.name, &key.to_bytes())?.is_some())
+    }
+
+    /// Walks a range until `visit` breaks.
+    ///
+    /// # Errors
+    /// As [`Read::raw_get`], and whatever `visit` returns.
+    pub fn scan<K: Key, V: Record>(
+        &self,
+        table: &Table<K, V>,
+        span: &Span,
+        order: Order,
+        mut visit: impl FnMut(K, V) -> Result<ControlFlow<()>, StoreError>,
+    ) -> Result<(), StoreError> {
+        self.raw_scan(table.name, span, order, &mut |key, value| {
+            let key = K::read(&mut &*key)
+                .ok_or_else(|| StoreError::Damaged { place: table.name, reason: "a key of another shape".to_owned() })?;
+            visit(key, decode(table.name, value)?)
+        })
+    }
+
+    /// At most `limit` records of a range.
+    ///
+    /// # Errors
+    /// As [`Read::raw_get`].
+    pub fn list<K: Key, V: Record>(
+        &self,
+        table: &Table<K, V>,
+        span: &Span,
+        order: Order,
+        limit: usize,
+    ) -> Result<Vec<(K, V)>, StoreError> {
+        let mut found = Vec::new();
+        if limit == 0 {
+            return Ok(found);
+        }
+        self.scan(table, span, order, |key, value| {
+            found.push((key, value));
+            Ok(if found.len() < limit { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
+        })?;
+        Ok(found)
+    }
+
+    /// The last record of a range.
+    ///
+    /// # Errors
+    /// As [`Read::raw_get`].
+    pub fn last<K: Key, V: Record>(&self, table: &Table<K, V>, span: &Span) -> Result<Option<(K, V)>, StoreError> {
+        Ok(self.list(table, span, Order::Descending, 1)?.pop())
+    }
+
+    /// The first record of a range.
+    ///
+    /// # Errors
+    /// As [`Read::raw_get`].
+    pub fn first<K: Key, V: Record>(&self, table: &Table<K, V>, span: &Span) -> Result<Option<(K, V)>, StoreError> {
+        Ok(self.list(table, span, Order::Ascending, 1)?.pop())
+    }
+}
+
+fn walk(
+    table: &impl ReadableTable<Bytes, Bytes>,
+    span: &Span,
+    order: Order,
+    visit: &mut dyn FnMut(&[u8], &[u8]) -> Result<ControlFlow<()>, StoreError>,
+) -> Result<(), StoreError> {
+    let mut range = table.range::<&[u8]>(span.bounds()).map_err(StoreError::from_redb)?;
+    loop {
+        let entry = match order {
+            Order::Ascending => range.next(),
+            Order::Descending => range.next_back(),
+        };
+        let Some(entry) = entry else { return Ok(()) };
+        let (key, value) = entry.map_err(StoreError::from_redb)?;
+        if visit(key.value(), value.value())?.is_break() {
+            return Ok(());
+        }
+    }
+}
+
+type OpenedTable = redb::ReadOnlyTable<Bytes, Bytes>;
+
+/// A committed state. It stands still while writers go on, and holds back the reuse of space while it lives.
+pub struct View {
+    txn: redb::ReadTransaction,
+    opened: RefCell<HashMap<&'static str, Option<OpenedTable>>>,
+}
+
+impl View {
+    pub(super) fn new(txn: redb::ReadTransaction) -> Self {
+        Self { txn, opened: RefCell::default() }
+    }
+
+    fn with_table<T>(
+        &self,
+        name: &'static str,
+        absent: T,
+        use_it: impl FnOnce(&OpenedTable) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        if !self.opened.borrow().contains_key(name) {
+            let table = match self.txn.open_table(definition(name)) {
+                Ok(table) => Some(table),
+                Err(redb::TableError::TableDoesNotExist(_)) => None,
+                Err(error) => return Err(StoreError::from_redb(error)),
+            };
+            self.opened.borrow_mut().insert(name, table);
+        }
+        match self.opened.borrow().get(name) {
+            Some(Some(table)) => use_it(table),
+            _ => Ok(absent),
+        }
+    }
+}
+
+impl Read for View {
+    fn raw_get(&self, table: &'static str, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.with_table(table, None, |opened| {
+            Ok(opened.get(key).map_err(StoreError::from_redb)?.map(|guard| guard.value().to_vec()))
+        })
+    }
+
+    fn raw_scan(
+        &self,
+        table: &'static str,
+        span: &Span,
+        order: Order,
+        visit: &mut dyn FnMut(&[u8], &[u8]) -> Result<ControlFlow<()>, StoreError>,
+    ) -> Result<(), StoreError> {
+        self.with_table(table, (), |opened| walk(opened, span, order, visit))
+    }
+}
+
+/// A transaction in the making: reads see its own writes.
+///
+/// A table is opened at its first use and kept open to the commit. While a scan runs over a table, that table cannot be
+/// written: gather first, then write.
+pub struct Txn<'t> {
+    txn: &'t redb::WriteTransaction,
+    opened: RefCell<HashMap<&'static str, redb::Table<'t, Bytes, Bytes>>>,
+    writes: std::cell::Cell<u64>,
+}
+
+impl<'t> Txn<'t> {
+    pub(super) fn new(txn: &'t redb::WriteTransaction) -> Self {
+        Self { txn, opened: RefCell::default(), writes: std::cell::Cell::new(0) }
+    }
+
+    /// How many writes were made so far: a command that is refused must not have added to it.
+    pub(super) fn writes(&self) -> u64 {
+        self.writes.get()
+    }
+
+    /// This transaction, to be read.
+    #[must_use]
+    pub fn reader(&self) -> &dyn Read {
+        self
+    }
+
+    fn with_table<T>(
+        &self,
+        name: &'static str,
+        use_it: impl FnOnce(&mut redb::Table<'t, Bytes, Bytes>) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let mut opened = self.opened.borrow_mut();
+        if let Some(table) = opened.get_mut(name) {
+            return use_it(table);
+        }
+        let mut table = self.txn.open_table(definition(name)).map_err(StoreError::from_redb)?;
+        let result = use_it(&mut table);
+        opened.insert(name, table);
+        result
+    }
+
+    /// Writes a record, replacing what was there.
+    ///
+    /// # Errors
+    /// [`StoreError::Full`] or [`StoreError::Disk`].
+    pub fn put<K: Key, V: Record>(&self, table: &Table<K, V>, key: &K, record: &V) -> Result<(), StoreError> {
+        self.writes.set(self.writes.get() + 1);
+        self.with_table(table.name, |opened| {
+            opened
+                .insert(key.to_bytes().as_slice(), encode(record).as_slice())
+                .map_err(StoreError::from_redb)
+                .map(|_previous| ())
+        })
+    }
+
+    /// Removes a record, if it is there.
+    ///
+    /// # Errors
+    /// [`StoreError::Full`] or [`StoreError::Disk`].
+    pub fn delete<K: Key, V: Record>(&self, table: &Table<K, V>, key: &K) -> Result<(), StoreError> {
+        self.writes.set(self.writes.get() + 1);
+        self.with_table(table.name, |opened| {
+            opened.remove(key.to_bytes().as_slice()).map_err(StoreError::from_redb).map(|_previous| ())
+        })
+    }
+}
+
+impl Read for Txn<'_> {
+    fn raw_get(&self, table: &'static str, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.with_table(table, |opened| {
+            Ok(opened.get(key).map_err(StoreError::from_redb)?.map(|guard| guard.value().to_vec()))
+        })
+    }
+
+    fn raw_scan(
+        &self,
+        table: &'static str,
+        span: &Span,
+        order: Order,
+        visit: &mut dyn FnMut(&[u8], &[u8]) -> Result<ControlFlow<()>, StoreError>,
+    ) -> Result<(), StoreError> {
+        // The borrow is given up while `visit` runs elsewhere: it may read other tables of this transaction.
+        let taken = {
+            let mut opened = self.opened.borrow_mut();
+            match opened.remove(table) {
+                Some(table) => table,
+                None => self.txn.open_table(definition(table)).map_err(StoreError::from_redb)?,
+            }
+        };
+        let result = walk(&taken, span, order, visit);
+        self.opened.borrow_mut().insert(table, taken);
+        result
+    }
+}

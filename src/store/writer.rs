@@ -1,0 +1,463 @@
+//! One store and its group-committing writer.
+//!
+//! Commands queue; while the queue is not empty one thread of the blocking pool takes all that wait (bounded), runs them
+//! in one transaction, commits it durably and answers them all. A command that fails *after* it has written, or panics,
+//! costs its group a rollback: the others are run again without it, so only the culprit is refused.
+
+use std::{
+    collections::VecDeque,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+};
+
+use parking_lot::{Mutex, RwLock};
+use tokio::sync::{oneshot, watch};
+
+use super::{
+    Read, StoreError, Table, Txn, View,
+    backend::{self, SealedDatabase},
+};
+use crate::seal::DataKey;
+
+/// The schema that this release writes into new files and the newest that it reads.
+pub const SCHEMA: u32 = 1;
+
+/// Facts about the file itself: `schema` (its version), `commits` (how many groups it has taken).
+const FACTS: Table<String, u64> = Table::new("store_facts");
+
+/// Commands in one group at most.
+const GROUP_COMMANDS_MAX: usize = 256;
+/// Bytes of commands in one group at most.
+const GROUP_BYTES_MAX: usize = 4 << 20;
+/// Commands that may wait; past it a command is refused with [`StoreError::Overloaded`].
+const QUEUE_COMMANDS_MAX: usize = 4096;
+/// Up to this size a file keeps redb's allocator state at every commit, which makes opening it after a crash instant;
+/// larger files keep it only when they are closed, since it grows with the file.
+const QUICK_REPAIR_BYTES_MAX: u64 = 8 << 20;
+
+/// What a writer has done since the store was opened.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct WriterFigures {
+    /// Groups committed.
+    pub groups: u64,
+    /// Commands in them.
+    pub commands: u64,
+    /// Commands that wait now.
+    pub waiting: usize,
+}
+
+/// One sealed file: consistent reads, grouped durable writes.
+pub struct Store {
+    path: PathBuf,
+    key: DataKey,
+    cache_bytes: usize,
+    /// `None` only while the file is closed for good or could not be reopened. A reader holds the lock for as long as its
+    /// view lives, so the file is never reopened under a view.
+    database: RwLock<Option<SealedDatabase>>,
+    /// A sync failed: what the file holds is unknown until it has been rewritten elsewhere.
+    reading_only: AtomicBool,
+    queue: Mutex<Queue>,
+    groups: AtomicU64,
+    commands: AtomicU64,
+    committed: watch::Sender<u64>,
+}
+
+#[derive(Default)]
+struct Queue {
+    jobs: VecDeque<Box<dyn Job>>,
+    writing: bool,
+    closed: bool,
+}
+
+enum Step {
+    /// Ran to its end, whether it was accepted or refused before it wrote anything.
+    Done,
+    /// Failed in the middle: the transaction holds half of it.
+    Spoilt(StoreError),
+}
+
+trait Job: Send {
+    fn weight(&self) -> usize;
+    fn run(&mut self, txn: &Txn<'_>) -> Step;
+    fn answer(self: Box<Self>, outcome: Result<(), StoreError>);
+}
+
+struct Command<T, E, W> {
+    weight: usize,
+    work: W,
+    result: Option<Result<T, E>>,
+    reply: oneshot::Sender<Result<T, E>>,
+}
+
+impl<T, E, W> Job for Command<T, E, W>
+where
+    T: Send,
+    E: From<StoreError> + Send,
+    W: FnMut(&Txn<'_>) -> Result<T, E> + Send,
+{
+    fn weight(&self) -> usize {
+        self.weight
+    }
+
+    fn run(&mut self, txn: &Txn<'_>) -> Step {
+        let before = txn.writes();
+        match catch_unwind(AssertUnwindSafe(|| (self.work)(txn))) {
+            Ok(result) => {
+                let spoilt = result.is_err() && txn.writes() != before;
+                self.result = Some(result);
+                if spoilt { Step::Spoilt(StoreError::Panicked) } else { Step::Done }
+            }
+            Err(_) => {
+                self.result = Some(Err(StoreError::Panicked.into()));
+                Step::Spoilt(StoreError::Panicked)
+            }
+        }
+    }
+
+    fn answer(self: Box<Self>, outcome: Result<(), StoreError>) {
+        let result = match (self.result, outcome) {
+            // A refusal stands whatever became of the group: it changed nothing.
+            (Some(Err(refusal)), _) => Err(refusal),
+            (Some(Ok(value)), Ok(())) => Ok(value),
+            (None | Some(Ok(_)), Err(error)) => Err(error.into()),
+            (None, Ok(())) => Err(StoreError::Panicked.into()),
+        };
+        // The asker may have gone away; the change stands all the same.
+        let _ = self.reply.send(result);
+    }
+}
+
+impl Store {
+    /// Makes a new store; the file is complete and durable when this returns.
+    ///
+    /// # Errors
+    /// [`StoreError::Unopened`] if there is a file already or it cannot be made, [`StoreError::Full`].
+    pub fn create(path: &Path, key: DataKey, cache_bytes: usize) -> Result<Arc<Self>, StoreError> {
+        let database = backend::create_database(path, &key, cache_bytes).map_err(|error| unopened(&error))?;
+        Self::over(path, key, cache_bytes, database)
+    }
+
+    /// Opens a store.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`], [`StoreError::Unopened`] (wrong key, damage), [`StoreError::TooNew`].
+    pub fn open(path: &Path, key: DataKey, cache_bytes: usize) -> Result<Arc<Self>, StoreError> {
+        if !path.exists() {
+            return Err(StoreError::Missing);
+        }
+        let database = backend::open_database(path, &key, cache_bytes).map_err(|error| unopened(&error))?;
+        Self::over(path, key, cache_bytes, database)
+    }
+
+    fn over(
+        path: &Path,
+        key: DataKey,
+        cache_bytes: usize,
+        database: SealedDatabase,
+    ) -> Result<Arc<Self>, StoreError> {
+        let store = Arc::new(Self {
+            path: path.to_owned(),
+            key,
+            cache_bytes,
+            database: RwLock::new(Some(database)),
+            reading_only: AtomicBool::new(false),
+            queue: Mutex::default(),
+            groups: AtomicU64::new(0),
+            commands: AtomicU64::new(0),
+            committed: watch::Sender::new(0),
+        });
+        let schema = store.view(|view| view.get(&FACTS, &"schema".to_owned()))?;
+        match schema.map(|found| u32::try_from(found).unwrap_or(u32::MAX)) {
+            None => {
+                store.write_alone(&|txn| txn.put(&FACTS, &"schema".to_owned(), &u64::from(SCHEMA)))?;
+            }
+            Some(found) if found > SCHEMA => return Err(StoreError::TooNew { found, newest: SCHEMA }),
+            Some(_) => {}
+        }
+        Ok(store)
+    }
+
+    /// Reads one committed state. The view lives as long as `read` runs; run long reads in [`Store::read`].
+    ///
+    /// # Errors
+    /// [`StoreError::Disk`], [`StoreError::Missing`] if the store was closed, and whatever `read` returns.
+    pub fn view<T, E: From<StoreError>>(&self, read: impl FnOnce(&dyn Read) -> Result<T, E>) -> Result<T, E> {
+        let database = self.database.read();
+        let database = database.as_ref().ok_or(StoreError::Missing)?;
+        let txn = database.begin_read().map_err(StoreError::from_redb)?;
+        read(&View::new(txn))
+    }
+
+    /// [`Store::view`] on the blocking pool, so that a slow disk holds up nobody else.
+    ///
+    /// # Errors
+    /// As [`Store::view`].
+    pub async fn read<T, E>(self: &Arc<Self>, read: impl FnOnce(&dyn Read) -> Result<T, E> + Send + 'static) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        let store = Arc::clone(self);
+        match tokio::task::spawn_blocking(move || store.view(read)).await {
+            Ok(result) => result,
+            Err(_) => Err(StoreError::Panicked.into()),
+        }
+    }
+
+    /// Queues a command and waits until it is durable or refused.
+    ///
+    /// `work` decides first and writes after: a refusal must come before the first write. It may be run again if another
+    /// command of its group spoils the transaction, so it takes time and ids from outside. `weight` is its size in bytes.
+    ///
+    /// # Errors
+    /// What `work` refuses with; [`StoreError::Full`] and [`StoreError::Overloaded`] when nothing was changed;
+    /// [`StoreError::OutcomeUnknown`] if the disk failed during the commit.
+    pub async fn submit<T, E, W>(self: &Arc<Self>, weight: usize, work: W) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+        W: FnMut(&Txn<'_>) -> Result<T, E> + Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        let job = Box::new(Command { weight: weight + 256, work, result: None, reply });
+        {
+            let mut queue = self.queue.lock();
+            if queue.closed {
+                return Err(StoreError::Missing.into());
+            }
+            if queue.jobs.len() >= QUEUE_COMMANDS_MAX {
+                return Err(StoreError::Overloaded.into());
+            }
+            queue.jobs.push_back(job);
+            if !queue.writing {
+                queue.writing = true;
+                let store = Arc::clone(self);
+                tokio::task::spawn_blocking(move || store.drain());
+            }
+        }
+        answer.await.unwrap_or_else(|_| Err(StoreError::Panicked.into()))
+    }
+
+    /// Tells when something was committed: the value is the number of groups so far.
+    #[must_use]
+    pub fn committed(&self) -> watch::Receiver<u64> {
+        self.committed.subscribe()
+    }
+
+    /// What the writer has done.
+    #[must_use]
+    pub fn figures(&self) -> WriterFigures {
+        WriterFigures {
+            groups: self.groups.load(Ordering::Relaxed),
+            commands: self.commands.load(Ordering::Relaxed),
+            waiting: self.queue.lock().jobs.len(),
+        }
+    }
+
+    /// Whether a command waits or is being written.
+    pub(super) fn busy(&self) -> bool {
+        self.queue.lock().writing
+    }
+
+    /// Finishes what waits, then closes the file so that the next opening needs no repair.
+    pub fn close(&self) {
+        self.queue.lock().closed = true;
+        while self.busy() {
+            std::thread::yield_now();
+        }
+        if let Some(database) = self.database.write().take()
+            && let Err(error) = database.close()
+        {
+            tracing::warn!(%error, "a store was not closed cleanly; opening it will take longer");
+        }
+    }
+
+    fn drain(&self) {
+        loop {
+            let group = {
+                let mut queue = self.queue.lock();
+                let mut bytes = 0;
+                let mut count = 0;
+                for job in queue.jobs.iter().take(GROUP_COMMANDS_MAX) {
+                    bytes += job.weight();
+                    if count > 0 && bytes > GROUP_BYTES_MAX {
+                        break;
+                    }
+                    count += 1;
+                }
+                if count == 0 {
+                    queue.writing = false;
+                    return;
+                }
+                queue.jobs.drain(..count).collect::<Vec<_>>()
+            };
+            self.write_group(group);
+        }
+    }
+
+    fn write_group(&self, mut group: Vec<Box<dyn Job>>) {
+        let size = group.len() as u64;
+        let outcome = self.transact(&mut |txn| {
+            for job in &mut group {
+                if let Step::Spoilt(error) = job.run(txn) {
+                    return Err(error);
+                }
+            }
+            Ok(())
+        });
+        match outcome {
+            Err(StoreError::Panicked) if group.len() > 1 => {
+                for job in group {
+                    self.write_group(vec![job]);
+                }
+            }
+            outcome => {
+                if outcome.is_ok() {
+                    self.groups.fetch_add(1, Ordering::Relaxed);
+                    self.commands.fetch_add(size, Ordering::Relaxed);
+                    self.committed.send_modify(|groups| *groups += 1);
+                }
+                for job in group {
+                    job.answer(outcome.clone());
+                }
+            }
+        }
+    }
+
+    fn write_alone(&self, work: &dyn Fn(&Txn<'_>) -> Result<(), StoreError>) -> Result<(), StoreError> {
+        self.transact(&mut |txn| work(txn))
+    }
+
+    /// Runs `work` in one transaction and makes it durable. A transaction without writes is not committed.
+    fn transact(&self, work: &mut dyn FnMut(&Txn<'_>) -> Result<(), StoreError>) -> Result<(), StoreError> {
+        let (expected, failure) = {
+            if self.reading_only.load(Ordering::Acquire) {
+                return Err(StoreError::ReadOnly);
+            }
+            let database = self.database.read();
+            let database = database.as_ref().ok_or(StoreError::Missing)?;
+            let mut txn = database.begin_write().map_err(StoreError::from_redb)?;
+            let bytes = std::fs::metadata(&self.path).map_or(u64::MAX, |file| file.len());
+            txn.set_quick_repair(bytes < QUICK_REPAIR_BYTES_MAX);
+            let tables = Txn::new(&txn);
+            let mut expected = 0;
+            let worked = work(&tables).and_then(|()| {
+                if tables.writes() > 0 {
+                    expected = tables.reader().get(&FACTS, &"commits".to_owned())?.unwrap_or(0) + 1;
+                    tables.put(&FACTS, &"commits".to_owned(), &expected)?;
+                }
+                Ok(())
+            });
+            drop(tables);
+            match worked {
+                Ok(()) if expected == 0 => {
+                    txn.abort().map_err(StoreError::from_redb)?;
+                    return Ok(());
+                }
+                Ok(()) => match txn.commit() {
+                    Ok(()) => return Ok(()),
+                    Err(error) => (Some(expected), StoreError::from_redb(error)),
+                },
+                Err(StoreError::Panicked) => {
+                    txn.abort().map_err(StoreError::from_redb)?;
+                    return Err(StoreError::Panicked);
+                }
+                Err(error) => {
+                    // The abort may fail for the same reason; the reopening below settles it either way.
+                    let _ = txn.abort();
+                    (None, error)
+                }
+            }
+        };
+        self.settle(expected, failure)
+    }
+
+    /// After an I/O error redb refuses everything, so the file is opened afresh; then the count of commits tells whether
+    /// the group was kept. After a failed *sync* that count cannot be trusted, since it may be read from memory.
+    fn settle(&self, expected: Option<u64>, failure: StoreError) -> Result<(), StoreError> {
+        let mut guard = self.database.write();
+        let sync_failed = guard.as_ref().is_some_and(|database| database.health().sync_failed());
+        tracing::error!(error = %failure, sync_failed, "a store's write failed; reopening the file");
+        if sync_failed {
+            self.reading_only.store(true, Ordering::Release);
+        }
+        *guard = None;
+        match backend::open_database(&self.path, &self.key, self.cache_bytes) {
+            Ok(database) => *guard = Some(database),
+            Err(error) => return Err(StoreError::OutcomeUnknown { reason: error.to_string() }),
+        }
+        drop(guard);
+        if sync_failed {
+            return Err(StoreError::OutcomeUnknown { reason: failure.to_string() });
+        }
+        let Some(expected) = expected else { return Err(failure) };
+        match self.view(|view| view.get(&FACTS, &"commits".to_owned())) {
+            Ok(found) if found.unwrap_or(0) >= expected => Ok(()),
+            Ok(_) => Err(failure),
+            Err(error) => Err(StoreError::OutcomeUnknown { reason: error.to_string() }),
+        }
+    }
+}
+
+fn unopened(error: &backend::BackendError) -> StoreError {
+    StoreError::Unopened { reason: error.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::seal::KeyId;
+
+    const COUNT: Table<u64, u64> = Table::new("count");
+
+    #[derive(Debug)]
+    enum Oops {
+        Refused,
+        Store(StoreError),
+    }
+    impl From<StoreError> for Oops {
+        fn from(error: StoreError) -> Self {
+            Self::Store(error)
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_group_keeps_all_but_the_culprits() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("a.store");
+        let key = DataKey::fresh(KeyId([7; 16]), 1);
+        let store = Store::create(&path, key.clone(), 1 << 20).expect("a store");
+        let asked = (0..200_u64).map(|n| {
+            let store = Arc::clone(&store);
+            tokio::spawn(async move {
+                store
+                    .submit(8, move |txn| {
+                        if n % 10 == 1 {
+                            return Err(Oops::Refused);
+                        }
+                        txn.put(&COUNT, &n, &n)?;
+                        assert!(n % 10 != 2, "a poison command");
+                        if n % 10 == 3 { Err(Oops::Refused) } else { Ok(n) }
+                    })
+                    .await
+            })
+        });
+        for (n, asked) in asked.collect::<Vec<_>>().into_iter().enumerate() {
+            let answer = asked.await.expect("an answer");
+            match n % 10 {
+                1 | 3 => assert!(matches!(answer, Err(Oops::Refused)), "{n}: {answer:?}"),
+                2 => assert!(matches!(answer, Err(Oops::Store(StoreError::Panicked))), "{n}: {answer:?}"),
+                _ => assert_eq!(answer.expect("accepted"), n as u64),
+            }
+        }
+        store.close();
+        let store = Store::open(&path, key, 1 << 20).expect("opens again");
+        let kept = store.view(|view| view.list(&COUNT, &super::super::Span::all(), super::super::Order::Ascending, 1000));
+        let kept: Vec<u64> = kept.expect("reads").into_iter().map(|(n, _)| n).collect();
+        assert_eq!(kept, (0..200).filter(|n| !matches!(n % 10, 1..=3)).collect::<Vec<_>>());
+    }
+}

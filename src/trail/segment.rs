@@ -1,0 +1,148 @@
+//! Segments: one file a day and organization, of sealed chunks appended one after another.
+//!
+//! `length (4, big endian) | nonce 24 | sealed | tag 16`, the length counting what follows it. The additional data of a
+//! chunk are its day and its number, so chunks can be neither moved nor reordered. A torn last chunk is cut off when the
+//! segment is opened for appending; it was never acknowledged to anybody.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::{self, Read, Seek, SeekFrom, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+};
+
+use jiff::civil::Date;
+
+use super::Entry;
+use crate::{
+    seal::DataKey,
+    store::{decode, encode},
+};
+
+const PURPOSE: &str = "workrun trail segment 1";
+/// A chunk is a second of one organization's requests; this is far past what one can be.
+const CHUNK_BYTES_MAX: u32 = 64 << 20;
+
+/// A segment could not be written or read.
+#[derive(Debug, thiserror::Error)]
+pub enum TrailError {
+    #[error("cannot use the access log's segment `{path}`")]
+    File {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    /// Something else stands where chunk `number` was written.
+    #[error("chunk {number} of the access log's segment `{path}` is damaged; what stands before it can be read")]
+    Damaged { path: PathBuf, number: u64 },
+}
+
+/// A day's segment, open for appending.
+#[derive(Debug)]
+pub struct Segment {
+    path: PathBuf,
+    file: File,
+    day: Date,
+    chunks: u64,
+}
+
+fn aad(day: Date, number: u64) -> Vec<u8> {
+    let mut aad = day.to_string().into_bytes();
+    aad.extend_from_slice(&number.to_be_bytes());
+    aad
+}
+
+impl Segment {
+    /// Opens the segment of `day` in a folder, making both if they are not there.
+    ///
+    /// # Errors
+    /// [`TrailError::File`].
+    pub fn open(folder: &Path, day: Date, key: &DataKey) -> Result<Self, TrailError> {
+        let path = folder.join(format!("{day}.trail"));
+        let failed = |source| TrailError::File { path: path.clone(), source };
+        std::fs::create_dir_all(folder).map_err(failed)?;
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(&path)
+            .map_err(failed)?;
+        let (mut chunks, mut end) = (0, 0);
+        while let Some(sealed) = next_chunk(&mut file).map_err(failed)? {
+            if key.open(PURPOSE, &aad(day, chunks), &sealed).is_err() {
+                break;
+            }
+            chunks += 1;
+            end += 4 + sealed.len() as u64;
+        }
+        // What follows the last whole chunk was torn by a crash.
+        file.set_len(end).map_err(failed)?;
+        file.seek(SeekFrom::Start(end)).map_err(failed)?;
+        Ok(Self { path, file, day, chunks })
+    }
+
+    /// Which day it is of.
+    #[must_use]
+    pub fn day(&self) -> Date {
+        self.day
+    }
+
+    /// Appends entries as one chunk.
+    ///
+    /// # Errors
+    /// [`TrailError::File`].
+    pub fn append(&mut self, key: &DataKey, entries: &Vec<Entry>) -> Result<(), TrailError> {
+        let sealed = key.seal(PURPOSE, &aad(self.day, self.chunks), &encode(entries));
+        let mut chunk = u32::try_from(sealed.len()).unwrap_or(u32::MAX).to_be_bytes().to_vec();
+        chunk.extend_from_slice(&sealed);
+        self.file.write_all(&chunk).map_err(|source| TrailError::File { path: self.path.clone(), source })?;
+        self.chunks += 1;
+        Ok(())
+    }
+}
+
+/// The next chunk's sealed bytes; `None` at the end, or where the rest is too short to be a chunk.
+fn next_chunk(file: &mut File) -> io::Result<Option<Vec<u8>>> {
+    let mut length = [0; 4];
+    if !read_whole(file, &mut length)? {
+        return Ok(None);
+    }
+    let length = u32::from_be_bytes(length);
+    if length > CHUNK_BYTES_MAX {
+        return Ok(None);
+    }
+    let mut sealed = vec![0; length as usize];
+    Ok(read_whole(file, &mut sealed)?.then_some(sealed))
+}
+
+fn read_whole(file: &mut File, buffer: &mut [u8]) -> io::Result<bool> {
+    match file.read_exact(buffer) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// The entries of a segment, oldest first.
+///
+/// # Errors
+/// [`TrailError::File`]; [`TrailError::Damaged`] at the first chunk that does not open.
+pub fn read_segment(folder: &Path, day: Date, key: &DataKey) -> Result<Vec<Entry>, TrailError> {
+    let path = folder.join(format!("{day}.trail"));
+    let mut file = match File::open(&path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(source) => return Err(TrailError::File { path, source }),
+    };
+    let mut entries = Vec::new();
+    let mut number = 0;
+    while let Some(sealed) = next_chunk(&mut file).map_err(|source| TrailError::File { path: path.clone(), source })? {
+        let damaged = || TrailError::Damaged { path: path.clone(), number };
+        let plain = key.open(PURPOSE, &aad(day, number), &sealed).map_err(|_| damaged())?;
+        entries.extend(decode::<Vec<Entry>>("trail", &plain).map_err(|_| damaged())?);
+        number += 1;
+    }
+    Ok(entries)
+}

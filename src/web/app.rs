@@ -1,0 +1,49 @@
+//! What every handler is handed: the parts of the running appliance.
+
+use std::sync::Arc;
+
+use jiff::tz::TimeZone;
+
+use crate::{
+    clock::{Clock, Timestamp},
+    mail::courier::Postbox,
+    store::Stores,
+    tls,
+    trail::Trail,
+};
+
+/// The parts of the appliance that answers to requests need.
+pub struct App {
+    pub clock: Clock,
+    pub stores: Arc<Stores>,
+    pub postbox: Arc<Postbox>,
+    pub trail: Arc<Trail>,
+    pub tls: tls::Handle,
+    /// The address that people type, without a slash at its end.
+    pub public_url: String,
+    /// The zone in which pages show times.
+    pub zone: TimeZone,
+    /// Whether a mail server is configured.
+    pub mail_works: bool,
+    /// Which history the event numbers count in: another after a restore.
+    pub epoch: String,
+    pub started_at: Timestamp,
+    /// The largest webhook body that is taken, in bytes.
+    pub webhook_body_max: usize,
+    /// Becomes true when the appliance stops: live streams end then.
+    pub stopping: tokio::sync::watch::Receiver<bool>,
+}
+
+impl App {
+    /// The present moment.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// The host of the public address, for the foot of pages.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        self.public_url.split_once("://").map_or(self.public_url.as_str(), |(_, host)| host)
+    }
+}

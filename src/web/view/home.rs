@@ -1,0 +1,148 @@
+//! Where one lands after signing in: the choice of an organization, its home, and the making of a board.
+
+use askama::Template;
+
+use super::{
+    Chrome, Section,
+    form::{Choice, Input},
+    parts::Shape,
+};
+use crate::web::words::Words;
+
+/// `GET /` for members of several organizations, or of none.
+#[derive(Template)]
+#[template(path = "home/choose.html")]
+pub struct ChooseOrganization {
+    pub chrome: Chrome,
+    pub organizations: Vec<OrganizationChoice>,
+    /// The reader's address, to be told to an admin when there is nothing to choose.
+    pub mail: String,
+    pub host: String,
+}
+
+/// An organization to choose.
+pub struct OrganizationChoice {
+    pub id: String,
+    pub name: String,
+    /// First character of the name.
+    pub mark: String,
+    /// The reader's role in it, in their language.
+    pub role: String,
+}
+
+/// `GET /o/{org}`: the boards that the reader may see, and what happened lately.
+#[derive(Template)]
+#[template(path = "home/home.html")]
+pub struct Home {
+    pub chrome: Chrome,
+    pub org: String,
+    pub boards: Vec<BoardTile>,
+    pub activity: Vec<Activity>,
+    /// Shown while there is no board yet, to those who may create one.
+    pub templates: Vec<BoardTemplate>,
+    pub may_create: bool,
+}
+
+/// A board on the home.
+pub struct BoardTile {
+    pub id: String,
+    pub name: String,
+    /// Cards that are neither done, archived nor in the trash.
+    pub open: u64,
+    /// When something last changed, e.g. `今日 14:31`.
+    pub latest: Option<String>,
+    pub private: bool,
+}
+
+/// One line of recent activity.
+pub struct Activity {
+    pub who: String,
+    /// First letter, for the avatar; empty for what the appliance did, such as receiving a webhook.
+    pub initial: String,
+    /// 1 to 4: the avatar's hue.
+    pub hue: u8,
+    /// What happened, e.g. `を「完了」へ移しました`.
+    pub text: String,
+    /// Title of the card, and where it opens.
+    pub card: Option<(String, String)>,
+    pub board: String,
+    pub when: String,
+}
+
+/// `GET /o/{org}/boards/new`. Posts `name` and `template` to `/o/{org}/boards`.
+#[derive(Template)]
+#[template(path = "home/new_board.html")]
+pub struct NewBoard {
+    pub chrome: Chrome,
+    pub org: String,
+    pub name: Input,
+    pub templates: Vec<BoardTemplate>,
+}
+
+/// A template for boards: what it is called and the statuses that it makes.
+pub struct BoardTemplate {
+    pub choice: Choice,
+    pub statuses: Vec<TemplateStatus>,
+}
+
+/// A status of a template.
+pub struct TemplateStatus {
+    pub name: String,
+    pub shape: Shape,
+}
+
+/// Every template with the shapes of its statuses; the names are in the words, in the same order.
+const TEMPLATES: [(&str, &[Shape]); 5] = {
+    use Shape::{Doing, Done, Review, Todo, Waiting};
+    [
+        ("empty", &[Todo, Done]),
+        ("inquiries", &[Todo, Doing, Waiting, Done]),
+        ("tasks", &[Todo, Doing, Review, Done]),
+        ("hiring", &[Todo, Doing, Review, Waiting, Done]),
+        ("expenses", &[Todo, Doing, Review, Waiting, Done]),
+    ]
+};
+
+impl BoardTemplate {
+    /// All templates in the reader's language; `chosen` is the value of the one that is selected. A board is made with
+    /// exactly these statuses, so that the preview tells the truth.
+    #[must_use]
+    pub fn all(words: &Words, chosen: &str) -> Vec<Self> {
+        TEMPLATES
+            .iter()
+            .map(|&(value, shapes)| {
+                let names = words.text(&format!("template-{value}-statuses"));
+                let names = names.split(['、', ',']).map(str::trim);
+                Self {
+                    choice: Choice {
+                        value: value.to_owned(),
+                        name: words.text(&format!("template-{value}")),
+                        hint: words.text(&format!("template-{value}-hint")),
+                        chosen: value == chosen,
+                    },
+                    statuses: names
+                        .zip(shapes)
+                        .map(|(name, &shape)| TemplateStatus { name: name.to_owned(), shape })
+                        .collect(),
+                }
+            })
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::web::words::Language;
+
+    #[test]
+    fn every_template_names_each_of_its_statuses() {
+        for language in Language::ALL {
+            for (template, (value, shapes)) in BoardTemplate::all(language.words(), "tasks").iter().zip(TEMPLATES) {
+                assert_eq!(template.statuses.len(), shapes.len(), "{value} in {language:?}");
+                assert_eq!(template.choice.chosen, value == "tasks");
+                assert!(template.statuses.iter().all(|status| !status.name.is_empty()));
+            }
+        }
+    }
+}
