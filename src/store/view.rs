@@ -4,6 +4,7 @@ use std::{
     cell::RefCell,
     collections::HashMap,
     ops::{Bound, ControlFlow},
+    rc::Rc,
 };
 
 use redb::{ReadableTable, TableDefinition};
@@ -130,8 +131,10 @@ impl dyn Read + '_ {
         mut visit: impl FnMut(K, V) -> Result<ControlFlow<()>, StoreError>,
     ) -> Result<(), StoreError> {
         self.raw_scan(table.name, span, order, &mut |key, value| {
-            let key = K::read(&mut &*key)
-                .ok_or_else(|| StoreError::Damaged { place: table.name, reason: "a key of another shape".to_owned() })?;
+            let key = K::read(&mut &*key).ok_or_else(|| StoreError::Damaged {
+                place: table.name,
+                reason: "a key of another shape".to_owned(),
+            })?;
             visit(key, decode(table.name, value)?)
         })
     }
@@ -200,7 +203,7 @@ type OpenedTable = redb::ReadOnlyTable<Bytes, Bytes>;
 /// A committed state. It stands still while writers go on, and holds back the reuse of space while it lives.
 pub struct View {
     txn: redb::ReadTransaction,
-    opened: RefCell<HashMap<&'static str, Option<OpenedTable>>>,
+    opened: RefCell<HashMap<&'static str, Option<Rc<OpenedTable>>>>,
 }
 
 impl View {
@@ -214,17 +217,23 @@ impl View {
         absent: T,
         use_it: impl FnOnce(&OpenedTable) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        if !self.opened.borrow().contains_key(name) {
-            let table = match self.txn.open_table(definition(name)) {
-                Ok(table) => Some(table),
-                Err(redb::TableError::TableDoesNotExist(_)) => None,
-                Err(error) => return Err(StoreError::from_redb(error)),
-            };
-            self.opened.borrow_mut().insert(name, table);
-        }
-        match self.opened.borrow().get(name) {
-            Some(Some(table)) => use_it(table),
-            _ => Ok(absent),
+        let known = self.opened.borrow().get(name).cloned();
+        // The borrow is given up before the table is used: a scan may read other tables of this view.
+        let table = match known {
+            Some(table) => table,
+            None => {
+                let table = match self.txn.open_table(definition(name)) {
+                    Ok(table) => Some(Rc::new(table)),
+                    Err(redb::TableError::TableDoesNotExist(_)) => None,
+                    Err(error) => return Err(StoreError::from_redb(error)),
+                };
+                self.opened.borrow_mut().insert(name, table.clone());
+                table
+            }
+        };
+        match table {
+            Some(table) => use_it(&table),
+            None => Ok(absent),
         }
     }
 }

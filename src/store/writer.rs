@@ -153,12 +153,7 @@ impl Store {
         Self::over(path, key, cache_bytes, database)
     }
 
-    fn over(
-        path: &Path,
-        key: DataKey,
-        cache_bytes: usize,
-        database: SealedDatabase,
-    ) -> Result<Arc<Self>, StoreError> {
+    fn over(path: &Path, key: DataKey, cache_bytes: usize, database: SealedDatabase) -> Result<Arc<Self>, StoreError> {
         let store = Arc::new(Self {
             path: path.to_owned(),
             key,
@@ -196,7 +191,10 @@ impl Store {
     ///
     /// # Errors
     /// As [`Store::view`].
-    pub async fn read<T, E>(self: &Arc<Self>, read: impl FnOnce(&dyn Read) -> Result<T, E> + Send + 'static) -> Result<T, E>
+    pub async fn read<T, E>(
+        self: &Arc<Self>,
+        read: impl FnOnce(&dyn Read) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
     where
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
@@ -460,7 +458,8 @@ mod tests {
         }
         store.close();
         let store = Store::open(&path, key, 1 << 20).expect("opens again");
-        let kept = store.view(|view| view.list(&COUNT, &super::super::Span::all(), super::super::Order::Ascending, 1000));
+        let kept =
+            store.view(|view| view.list(&COUNT, &super::super::Span::all(), super::super::Order::Ascending, 1000));
         let kept: Vec<u64> = kept.expect("reads").into_iter().map(|(n, _)| n).collect();
         assert_eq!(kept, (0..200).filter(|n| !matches!(n % 10, 1..=3)).collect::<Vec<_>>());
     }
