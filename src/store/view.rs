@@ -264,16 +264,30 @@ pub struct Txn<'t> {
     txn: &'t redb::WriteTransaction,
     opened: RefCell<HashMap<&'static str, redb::Table<'t, Bytes, Bytes>>>,
     writes: std::cell::Cell<u64>,
+    /// The first thing that the disk refused: after it redb refuses everything, whatever a command makes of it.
+    failure: RefCell<Option<StoreError>>,
 }
 
 impl<'t> Txn<'t> {
     pub(super) fn new(txn: &'t redb::WriteTransaction) -> Self {
-        Self { txn, opened: RefCell::default(), writes: std::cell::Cell::new(0) }
+        Self { txn, opened: RefCell::default(), writes: std::cell::Cell::new(0), failure: RefCell::default() }
     }
 
     /// How many writes were made so far: a command that is refused must not have added to it.
     pub(super) fn writes(&self) -> u64 {
         self.writes.get()
+    }
+
+    /// What the disk refused, if it did.
+    pub(super) fn failure(&self) -> Option<StoreError> {
+        self.failure.borrow().clone()
+    }
+
+    fn noted<T>(&self, result: Result<T, StoreError>) -> Result<T, StoreError> {
+        if let Err(error) = &result {
+            self.failure.borrow_mut().get_or_insert_with(|| error.clone());
+        }
+        result
     }
 
     /// This transaction, to be read.
@@ -289,10 +303,10 @@ impl<'t> Txn<'t> {
     ) -> Result<T, StoreError> {
         let mut opened = self.opened.borrow_mut();
         if let Some(table) = opened.get_mut(name) {
-            return use_it(table);
+            return self.noted(use_it(table));
         }
-        let mut table = self.txn.open_table(definition(name)).map_err(StoreError::from_redb)?;
-        let result = use_it(&mut table);
+        let mut table = self.noted(self.txn.open_table(definition(name)).map_err(StoreError::from_redb))?;
+        let result = self.noted(use_it(&mut table));
         opened.insert(name, table);
         result
     }
@@ -342,7 +356,7 @@ impl Read for Txn<'_> {
             let mut opened = self.opened.borrow_mut();
             match opened.remove(table) {
                 Some(table) => table,
-                None => self.txn.open_table(definition(table)).map_err(StoreError::from_redb)?,
+                None => self.noted(self.txn.open_table(definition(table)).map_err(StoreError::from_redb))?,
             }
         };
         let result = walk(&taken, span, order, visit);
