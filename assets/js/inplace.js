@@ -56,7 +56,10 @@ document.addEventListener("change", (event) => {
   if (event.target.matches?.(".inplace select.edit")) save(event.target);
 });
 
-document.addEventListener("input", (event) => fit(event.target));
+document.addEventListener("input", (event) => {
+  fit(event.target);
+  event.target.closest?.(".lines form")?.setAttribute("data-dirty", "");
+});
 
 document.addEventListener("reset", (event) => {
   const details = event.target.closest?.("details.body-d");

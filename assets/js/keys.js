@@ -1,4 +1,5 @@
 // Single keys on the board. They are silent while one writes, in menus and dialogs, and can be switched off.
+import { settle } from "./toast.js";
 import { composing, writing } from "./typing.js";
 import { archive, board, columns, tiles } from "./tiles.js";
 import { shown, step } from "./drawer.js";
@@ -35,6 +36,11 @@ export function compose() {
   details.querySelector("textarea").focus();
 }
 
+function help() {
+  document.getElementById("keys").showModal();
+  settle();
+}
+
 const onBoard = {
   ArrowLeft: () => walk(-1, 0), h: () => walk(-1, 0),
   ArrowRight: () => walk(1, 0), l: () => walk(1, 0),
@@ -44,7 +50,7 @@ const onBoard = {
   m: () => openMenu(current()),
   e: () => archive(current()),
   "/": () => document.getElementById("search").focus(),
-  "?": () => document.getElementById("keys").showModal(),
+  "?": help,
 };
 const inDrawer = { "[": () => step(-1), "]": () => step(1) };
 

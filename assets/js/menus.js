@@ -15,6 +15,9 @@ document.addEventListener("click", (event) => {
   }
 });
 
+// Toasts follow into a dialog, and out again.
+document.addEventListener("close", settle, true);
+
 document.addEventListener("keydown", (event) => {
   const details = document.activeElement?.closest("details.drop[open]") ?? opened()[0];
   if (!details) return;

@@ -91,13 +91,13 @@ export async function settleMove(li, origin) {
   const now = placeOf(li);
   if (now.status === origin.status && now.after === origin.after) return;
   moved(origin.status, now.status);
-  let answer;
-  if (!refused()) answer = await post(`${urlOf(li)}/position`, now).catch(() => undefined);
+  const told = refused();
+  const answer = told ? undefined : await post(`${urlOf(li)}/position`, now).catch(() => undefined);
   const current = tile(li.dataset.card) ?? li;
   if (!answer?.ok) {
     put(current, origin.status, origin.after);
     moved(now.status, origin.status);
-    toast(say("js-not-moved"));
+    if (!told) toast(say("js-not-moved"));
     return;
   }
   if (now.status !== origin.status) {

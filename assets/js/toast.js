@@ -46,7 +46,7 @@ export function toast(text, undo) {
     element.append(button);
   }
   const toasts = host();
-  while (toasts.childElementCount > 2) toasts.firstElementChild.remove();
+  while (toasts.childElementCount > 1) toasts.firstElementChild.remove();
   toasts.append(element);
   expire(element);
 }

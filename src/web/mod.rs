@@ -1,5 +1,12 @@
-//! The web: poem, pages, the JSON API, webhooks' door and live streams.
+//! The web: pages, the JSON API, the webhooks' door and live streams, on poem.
+//!
+//! A request is parsed, its caller's standing established by a type in the handler's signature ([`caller`]), a domain room
+//! is called, and the answer is laid out ([`view`]). Nothing is decided here.
 
+pub mod answer;
+pub mod app;
 pub mod assets;
+pub mod caller;
+pub mod show;
 pub mod view;
 pub mod words;

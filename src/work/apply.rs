@@ -127,6 +127,7 @@ impl Occasion<'_, '_> {
             Event::LabelRemoved { label, .. } => board.labels.retain(|known| known.id != *label),
             Event::GuestAdmitted { user, .. } => board.guests.push(*user),
             Event::GuestDismissed { user, .. } => board.guests.retain(|known| known != user),
+            Event::BoardArchived { on, .. } => board.archived_at = on.then_some(self.at),
             _ => {}
         })
     }

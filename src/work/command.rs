@@ -90,6 +90,8 @@ pub enum Command {
     AddLabel { board: BoardId, id: LabelId, name: Name, hue: u8 },
     ChangeLabel { board: BoardId, id: LabelId, name: Name, hue: u8 },
     RemoveLabel { board: BoardId, id: LabelId },
+    /// Puts a board away, or takes it back.
+    ArchiveBoard { board: BoardId, on: bool },
     AdmitGuest { board: BoardId, user: UserId, on: bool },
     CreateCard(NewCard),
     /// Changes scalars of a card. With `based_on`, a scalar that somebody else changed after that version is a conflict;

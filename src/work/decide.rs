@@ -173,6 +173,12 @@ fn shape_board(view: &dyn Read, command: &Command) -> Decided {
             board(view, *id)?.label(*label).ok_or(Refusal::NotFound { what: "label" })?;
             done(Event::LabelRemoved { board: *id, label: *label })
         }
+        Command::ArchiveBoard { board: id, on } => {
+            if board(view, *id)?.archived_at.is_some() == *on {
+                return nothing();
+            }
+            done(Event::BoardArchived { board: *id, on: *on })
+        }
         Command::AdmitGuest { board: id, user, on } => {
             let board = board(view, *id)?;
             if board.guests.contains(user) == *on {

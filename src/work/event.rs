@@ -128,6 +128,14 @@ pub enum Event {
         #[n(1)]
         user: UserId,
     },
+    #[n(14)]
+    BoardArchived {
+        #[n(0)]
+        board: BoardId,
+        /// False when it came back.
+        #[n(1)]
+        on: bool,
+    },
     #[n(20)]
     CardCreated {
         #[n(0)]
@@ -312,6 +320,7 @@ impl Event {
             | Self::LabelRemoved { board, .. }
             | Self::GuestAdmitted { board, .. }
             | Self::GuestDismissed { board, .. }
+            | Self::BoardArchived { board, .. }
             | Self::CardCreated { board, .. }
             | Self::CardChanged { board, .. }
             | Self::CardMoved { board, .. }

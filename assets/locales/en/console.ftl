@@ -10,7 +10,6 @@ console-state-ok = OK
 console-state-warn = Notice
 console-state-bad = Fault
 console-tile-version = Version
-console-tile-uptime = Up for
 console-tile-organizations = Organizations
 console-tile-mail = Mail waiting
 console-tile-certificate = Certificate

@@ -9,10 +9,6 @@ gate-mail-too-many = Too many codes were sent. Wait about an hour, then try agai
 gate-mail-off-title = Mail is not set up
 gate-mail-off = Codes cannot be mailed. Ask the operator for a sign-in link.
 gate-mail-slow = Mail is slow at the moment. If nothing arrives, ask the operator.
-gate-foot = Footer
-gate-language = Language
-gate-language-ja = 日本語
-gate-language-en = English
 
 ## Code
 gate-code-title = Enter the code

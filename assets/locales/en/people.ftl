@@ -23,7 +23,6 @@ home-empty-title = Create the first board
 home-empty = A template gives you a board with its columns in place. You can change them later.
 home-empty-guest-title = No boards yet
 home-empty-guest = Boards appear here once you are added to them.
-home-use-template = Use this template
 
 ## New board
 new-board-title = Create board
@@ -118,8 +117,6 @@ org-settings-token-role = Role
 org-settings-token-days = Valid for
 org-settings-token-days-of = { $days } days
 org-settings-token-create = Create token
-org-settings-token-by = Made by
-org-settings-token-made = Made
 org-settings-token-expires = Expires
 org-settings-token-used = Last used
 org-settings-token-never = Never
@@ -141,7 +138,6 @@ rooms-copy = Copy
 
 ## Profile
 profile-title = My settings
-profile-mail = Sign-in address
 profile-display = Display
 profile-language = Language
 profile-theme = Colours

@@ -22,3 +22,13 @@ actor-token = API
 actor-operator = Operator
 actor-system = Workrun
 mail-actor-server = a command on the server
+
+## Recent activity
+activity-received = received
+activity-created = added
+activity-moved = moved to “{ $status }”:
+activity-commented = commented on
+activity-archived = archived
+activity-trashed = deleted
+activity-restored = restored
+activity-changed = changed

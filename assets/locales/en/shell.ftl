@@ -7,8 +7,8 @@ shell-menu-tab = Menu
 shell-home = Home
 shell-organization = Organization
 shell-organizations = { $n ->
-    [one] Member of { $n } organization
-   *[other] Member of { $n } organizations
+    [one] { $n } organization
+   *[other] { $n } organizations
 }
 shell-switch = Switch organization
 shell-boards = Boards

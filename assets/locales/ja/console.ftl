@@ -10,7 +10,6 @@ console-state-ok = 正常
 console-state-warn = 注意
 console-state-bad = 異常
 console-tile-version = 版
-console-tile-uptime = 連続稼働
 console-tile-organizations = 組織
 console-tile-mail = メール待ち
 console-tile-certificate = 証明書

@@ -9,10 +9,6 @@ gate-mail-too-many = コードの送信が続いています。1時間ほど待�
 gate-mail-off-title = メールを送る設定がありません
 gate-mail-off = コードをメールで送れません。サインイン用のリンクを、運用者に発行してもらってください。
 gate-mail-slow = メールの送信が遅れています。届かないときは、運用者にお問い合わせください。
-gate-foot = 下部のメニュー
-gate-language = Language
-gate-language-ja = 日本語
-gate-language-en = English
 
 ## コード
 gate-code-title = コードを入力してください

@@ -20,7 +20,6 @@ home-empty-title = 最初のボードを作りましょう
 home-empty = ひな形を選ぶと、状態の列が並んだボードができます。列はあとで変えられます。
 home-empty-guest-title = まだボードがありません
 home-empty-guest = ボードに加えられると、ここに表示されます。
-home-use-template = このひな形で作る
 
 ## ボードを作る
 new-board-title = ボードを作る
@@ -112,8 +111,6 @@ org-settings-token-role = 役割
 org-settings-token-days = 期限
 org-settings-token-days-of = { $days }日
 org-settings-token-create = トークンを作る
-org-settings-token-by = 作った人
-org-settings-token-made = 作成
 org-settings-token-expires = 期限
 org-settings-token-used = 最後の利用
 org-settings-token-never = 未使用
@@ -135,7 +132,6 @@ rooms-copy = 写す
 
 ## 自分の設定
 profile-title = 自分の設定
-profile-mail = サインインに使うアドレス
 profile-display = 表示
 profile-language = 言語
 profile-theme = 配色

@@ -22,3 +22,13 @@ actor-token = API
 actor-operator = 運用者
 actor-system = Workrun
 mail-actor-server = サーバー上のコマンド
+
+## 最近の動き
+activity-received = を受け取りました
+activity-created = を追加しました
+activity-moved = を「{ $status }」へ移しました
+activity-commented = にコメントしました
+activity-archived = を保管しました
+activity-trashed = を削除しました
+activity-restored = を元に戻しました
+activity-changed = を変更しました
