@@ -120,7 +120,7 @@ fn product() -> BTreeMap<String, String> {
     for (path, text) in &all {
         let code = without_comments(text);
         tests.extend(test_files(path, &code));
-        bare.insert(path.clone(), without_tests(path, &code));
+        bare.insert(path.clone(), without_tests(&code));
     }
     for test in &tests {
         assert!(
@@ -234,13 +234,21 @@ fn test_files(path: &str, code: &str) -> Vec<String> {
     found
 }
 
-/// The code before the test module, which stands at the file's end, and without test-only declarations.
-fn without_tests(path: &str, code: &str) -> String {
-    let Some(at) = code.find("#[cfg(test)]\nmod tests {") else { return code.to_owned() };
-    let module = &code[at..];
-    let end = module.find("\n}").map_or(module.len(), |end| end + 2);
-    assert!(module[end..].trim().is_empty(), "{path}: the test module stands at the end of the file");
-    code[..at].to_owned()
+/// The code without what is declared for tests only at the file's top level: modules, functions, imports.
+fn without_tests(code: &str) -> String {
+    let mut kept = String::with_capacity(code.len());
+    let mut rest = code;
+    while let Some(at) = rest.find("\n#[cfg(test)]\n") {
+        kept.push_str(&rest[..=at]);
+        let item = &rest[at + 1..];
+        let block = item.find("\n}").map_or(item.len(), |end| end + 2);
+        let end = match item.find(";\n") {
+            Some(end) if !item[..end].contains("{\n") => end + 1,
+            _ => block,
+        };
+        rest = &item[end..];
+    }
+    kept + rest
 }
 
 /// Whether `code` names `path` as a path's beginning: `redb::…`, `use redb;`, but not `my_redb::` nor `x.redb`.
@@ -302,6 +310,19 @@ fn heads<'c>(rest: &'c str, visit: &mut dyn FnMut(&'c str, &'c str)) {
     }
 }
 
+/// What stands in backquotes at the front of the rows of every table that begins with `head`.
+fn first_column(document: &str, head: &str) -> BTreeSet<String> {
+    let mut within = false;
+    let mut found = BTreeSet::new();
+    for line in document.lines() {
+        within = line.starts_with('|') && (within || line.starts_with(head));
+        if within && let Some((name, _)) = line.strip_prefix("| `").and_then(|rest| rest.split_once('`')) {
+            found.insert(name.to_owned());
+        }
+    }
+    found
+}
+
 fn room_of(path: &str) -> String {
     let inside = path.strip_prefix("src/").expect("a source file");
     inside.split('/').next().unwrap_or_default().trim_end_matches(".rs").to_owned()
@@ -356,7 +377,7 @@ fn each_library_is_known_to_its_room_alone() {
         for library in *libraries {
             let users: Vec<&String> =
                 product.iter().filter(|(_, code)| names(code, library)).map(|(path, _)| path).collect();
-            assert!(!users.is_empty(), "nobody uses {library}: take it out of this test, and out of Cargo.toml");
+            assert!(!users.is_empty(), "nobody uses {library}: take it out of this test");
             complaints.extend(
                 users
                     .into_iter()
@@ -432,11 +453,10 @@ fn every_table_is_in_the_document() {
             assert!(names.insert(name.to_owned()), "{path}: the name `{name}` is given to two tables");
         }
     }
-    // The first column of the tables' tables, so that what was taken out of the code goes out of the document too.
-    for line in document.lines().filter(|line| line.starts_with("| `")) {
-        let name = line.trim_start_matches("| `").split('`').next().unwrap_or_default();
-        if !names.contains(name) {
-            complaints.push(format!("docs/data.md lists `{name}`, and there is no such table"));
+    // What was taken out of the code goes out of the document too.
+    for listed in first_column(&document, "| table |") {
+        if !names.contains(&listed) {
+            complaints.push(format!("docs/data.md lists `{listed}`, and there is no such table"));
         }
     }
     assert!(complaints.is_empty(), "{}", complaints.join("\n"));
@@ -445,7 +465,8 @@ fn every_table_is_in_the_document() {
 
 #[test]
 fn every_dependency_has_its_reason() {
-    let (manifest, document) = (read("Cargo.toml"), read("docs/dependencies.md"));
+    let (manifest, product) = (read("Cargo.toml"), product());
+    let listed = first_column(&read("docs/dependencies.md"), "| crate |");
     let (mut section, mut named, mut complaints) = (String::new(), BTreeSet::new(), Vec::new());
     for line in manifest.lines() {
         if let Some(header) = line.strip_prefix('[') {
@@ -454,17 +475,20 @@ fn every_dependency_has_its_reason() {
             && let Some((name, _)) = line.split_once('=')
         {
             let name = name.trim();
-            if !document.lines().any(|line| line.starts_with(&format!("| `{name}` |"))) {
+            if !listed.contains(name) {
                 complaints.push(format!("`{name}` of [{section}] is not in docs/dependencies.md"));
+            }
+            let path = name.replace('-', "_");
+            if section == "dependencies"
+                && !product.values().any(|code| names(code, &path) || code.contains(&format!("{path}::")))
+            {
+                complaints.push(format!("nobody uses `{name}`: take it out of Cargo.toml"));
             }
             named.insert(name.to_owned());
         }
     }
-    for line in document.lines().filter(|line| line.starts_with("| `")) {
-        let name = line.trim_start_matches("| `").split('`').next().unwrap_or_default();
-        if !named.contains(name) {
-            complaints.push(format!("docs/dependencies.md lists `{name}`, which is not in Cargo.toml"));
-        }
+    for gone in listed.difference(&named) {
+        complaints.push(format!("docs/dependencies.md lists `{gone}`, which is not in Cargo.toml"));
     }
     assert!(complaints.is_empty(), "{}", complaints.join("\n"));
     assert!(named.len() > 40, "the dependencies were found: {named:?}");
@@ -512,5 +536,7 @@ fn the_scanner_sees_code_and_only_code() {
     let expected = [("clock", "Timestamp"), ("ids", "fresh"), ("limits", ""), ("store", "Txn"), ("store", "history")];
     assert_eq!(paths, expected.map(|(room, item)| (room.to_owned(), item.to_owned())).into());
     assert_eq!(test_files("src/a/b.rs", "#[cfg(test)]\n#[path = \"b_tests.rs\"]\nmod tests;"), ["src/a/b_tests.rs"]);
+    let text = "a\n#[cfg(test)]\nmod tests;\nb\n\n#[cfg(test)]\nmod more {\n    c;\n}\nd";
+    assert_eq!(without_tests(text).split_whitespace().collect::<String>(), "abd");
     assert_eq!(test_files("src/a/mod.rs", "#[cfg(test)]\nmod tests;"), ["src/a/tests.rs"]);
 }
