@@ -36,10 +36,6 @@ board-stop = Cancel
 board-enter-adds = Enter adds
 board-close = Close
 board-back = Back to the board
-board-home = Back to home
-board-new-example = For example: Enquiries
-board-new-why = It starts with the columns “To do”, “In progress” and “Done”. Name and columns can be changed later.
-board-new-do = Create board
 
 ## Keyboard shortcuts
 keys-title = Keyboard shortcuts

@@ -33,10 +33,6 @@ board-stop = やめる
 board-enter-adds = Enter で追加
 board-close = 閉じる
 board-back = ボードへ戻る
-board-home = ホームへ戻る
-board-new-example = 例: 問い合わせ対応
-board-new-why = 「未対応」「対応中」「完了」の列が付きます。名前と列は、あとから変えられます。
-board-new-do = ボードを作る
 
 ## キーボード操作
 keys-title = キーボード操作

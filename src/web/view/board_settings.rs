@@ -1,4 +1,4 @@
-//! A board's settings: name, statuses, labels, fields; and the making of a board.
+//! A board's settings: name, statuses, labels, fields.
 
 use askama::Template;
 
@@ -17,16 +17,6 @@ pub struct BoardSettingsPage<'a> {
     pub labels: Vec<LabelLine>,
     pub fields: Vec<FieldLine>,
     /// What is wrong with the form just sent.
-    pub problem: Option<FormProblem>,
-}
-
-/// `GET /o/{org}/boards/new`.
-#[derive(Template)]
-#[template(path = "board_new.html")]
-pub struct BoardNewPage<'a> {
-    pub chrome: &'a Chrome,
-    /// The organization's id.
-    pub org: String,
     pub problem: Option<FormProblem>,
 }
 

@@ -8,7 +8,7 @@ use askama::Template;
 use super::{
     BoardNav, Chrome, Flash, Me, OrgNav, Section,
     board::{BoardPage, Column, More, Tile},
-    board_settings::{BoardNewPage, BoardSettingsPage, FieldLine, FormProblem, LabelLine, StatusLine},
+    board_settings::{BoardSettingsPage, FieldLine, FormProblem, LabelLine, StatusLine},
     card::{Card, CardPage, Clash, Entry, Field, Place, Problem, Received, sentence},
     list::{ListPage, Row, Sort},
     parts::{BoardHead, Due, DueState, Label, Moment, Person, Shape, Status},
@@ -324,7 +324,6 @@ fn pages(language: Language, theme: &'static str) -> Vec<(&'static str, String)>
         ("archive", page(&shelf(&chrome, Shelf::Archive))),
         ("trash", page(&shelf(&chrome, Shelf::Trash))),
         ("settings", page(&settings(&chrome))),
-        ("new", page(&BoardNewPage { chrome: &chrome, org: "org".into(), problem: None })),
     ]
 }
 
