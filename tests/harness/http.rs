@@ -146,6 +146,11 @@ impl Connection {
         self.stream.flush()
     }
 
+    /// Sends bytes as they are. The other side may have stopped listening, which its answer will tell.
+    pub fn raw(&mut self, bytes: &[u8]) {
+        let _ = self.stream.write_all(bytes).and_then(|()| self.stream.flush());
+    }
+
     /// Status and headers of the next answer.
     pub fn head(&mut self) -> io::Result<(u16, Vec<(String, String)>)> {
         let mut lines = Vec::new();

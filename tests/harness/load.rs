@@ -19,9 +19,9 @@ pub struct Sent {
     pub unanswered: Vec<String>,
 }
 
-/// Posts unique deliveries over `senders` kept connections until `stop` says so (it is told how many were acknowledged) or
+/// Posts deliveries, each with an id that begins with `name`, over `senders` kept connections until `stop` says so (it is told how many were acknowledged) or
 /// the connections break. Each sender has at most one delivery under way.
-pub fn until(endpoint: &Endpoint, path: &str, senders: usize, stop: &(dyn Fn(u64) -> bool + Sync)) -> Sent {
+pub fn until(endpoint: &Endpoint, path: &str, senders: usize, name: &str, stop: &(dyn Fn(u64) -> bool + Sync)) -> Sent {
     let (done, acknowledged, sent) = (AtomicBool::new(false), AtomicU64::new(0), Mutex::new(Sent::default()));
     thread::scope(|scope| {
         for sender in 0..senders {
@@ -32,7 +32,7 @@ pub fn until(endpoint: &Endpoint, path: &str, senders: usize, stop: &(dyn Fn(u64
                     if done.load(Ordering::Relaxed) {
                         return;
                     }
-                    let id = format!("load-{sender}-{count}");
+                    let id = format!("{name}-{sender}-{count}");
                     let body = format!("{{\"title\":\"{id}\",\"filler\":\"{}\"}}", "x".repeat(540));
                     let headers = [("Content-Type", "application/json"), ("Idempotency-Key", id.as_str())];
                     match connection.send("POST", path, &headers, body.as_bytes()) {
