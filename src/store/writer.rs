@@ -173,7 +173,7 @@ impl Store {
         let schema = store.view(|view| view.get(&FACTS, &"schema".to_owned()))?;
         match schema.map(|found| u32::try_from(found).unwrap_or(u32::MAX)) {
             None => {
-                store.write_alone(&|txn| txn.put(&FACTS, &"schema".to_owned(), &u64::from(SCHEMA)))?;
+                store.write_now(|txn| txn.put(&FACTS, &"schema".to_owned(), &u64::from(SCHEMA)))?;
             }
             Some(found) if found > SCHEMA => return Err(StoreError::TooNew { found, newest: SCHEMA }),
             Some(_) => {}
@@ -328,7 +328,11 @@ impl Store {
         }
     }
 
-    fn write_alone(&self, work: &dyn Fn(&Txn<'_>) -> Result<(), StoreError>) -> Result<(), StoreError> {
+    /// Runs one write at once, beside the queue, and makes it durable: for start-up, where nobody else writes yet.
+    ///
+    /// # Errors
+    /// As [`Store::submit`].
+    pub fn write_now(&self, work: impl Fn(&Txn<'_>) -> Result<(), StoreError>) -> Result<(), StoreError> {
         self.transact(&mut |txn| work(txn))
     }
 

@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 use minicbor::{Decode, Encode};
 
 use super::check::{TextError, many_lines, one_line, within};
-use crate::limits;
+use crate::{ids::HookId, limits};
 
 macro_rules! text {
     ($($(#[$doc:meta])* $name:ident = $parse:expr;)*) => {$(
@@ -72,6 +72,13 @@ text! {
     LongText = |raw| many_lines_of_bytes(raw, limits::COMMENT_BYTES_MAX);
     /// The key of a field in payloads and the API: `[a-z0-9_]{1,40}`.
     FieldKey = field_key;
+}
+
+/// An endpoint's id as a title: 26 letters and digits break no rule.
+impl From<HookId> for Title {
+    fn from(id: HookId) -> Self {
+        Self(id.to_string())
+    }
 }
 
 fn many_lines_of_chars(raw: &str, max: usize) -> Result<String, TextError> {

@@ -30,6 +30,8 @@ pub struct App {
     pub started_at: Timestamp,
     /// The largest webhook body that is taken, in bytes.
     pub webhook_body_max: usize,
+    /// Live streams that are open.
+    pub streams: Arc<super::live::Streams>,
     /// Becomes true when the appliance stops: live streams end then.
     pub stopping: tokio::sync::watch::Receiver<bool>,
 }

@@ -57,3 +57,13 @@ audit-board-statuses = Changed statuses of the board “{ $board }”
 audit-board-fields = Changed fields of the board “{ $board }”
 audit-board-labels = Changed labels of the board “{ $board }”
 audit-board-guests = Changed guests of the board “{ $board }”
+
+## Others
+hook-untitled = Received { $endpoint } { $date }
+invitation-other-current = another address
+console-uptime-days = { $days } d { $hours } h
+console-uptime-hours = { $hours } h { $minutes } min
+console-mail-given-up = Given up
+mail-kind-sign-in = Sign-in code
+mail-kind-token = Notice to owners
+mail-kind-link = Notice to owners

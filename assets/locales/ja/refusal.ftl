@@ -57,3 +57,13 @@ audit-board-statuses = ボード「{ $board }」の状態を変えました
 audit-board-fields = ボード「{ $board }」の項目を変えました
 audit-board-labels = ボード「{ $board }」のラベルを変えました
 audit-board-guests = ボード「{ $board }」のゲストを変えました
+
+## そのほか
+hook-untitled = 受信 { $endpoint } { $date }
+invitation-other-current = 別のアドレス
+console-uptime-days = { $days }日 { $hours }時間
+console-uptime-hours = { $hours }時間 { $minutes }分
+console-mail-given-up = 打ち切り
+mail-kind-sign-in = サインインのコード
+mail-kind-token = 所有者への連絡
+mail-kind-link = 所有者への連絡

@@ -13,7 +13,7 @@ use crate::{
     web::{
         answer::{WebError, page, see_other},
         caller::{Guest, Here, Member},
-        show::{self, People, When},
+        format::{self, People, When},
         view::{
             Section,
             board::{BoardPage, Column, More, Tile, Tiles},
@@ -116,7 +116,7 @@ fn board_page(here: &Here, view: &dyn Read, id: BoardId) -> Result<Response, Web
         let cards = work::read::column(view, status.id, None, COLUMN_CARDS)?;
         let count = tally.column(status.id);
         columns.push(Column {
-            status: show::status(status),
+            status: format::status(status),
             count,
             more: more(&head.url(), status.id, &cards, count.saturating_sub(cards.len() as u64)),
             cards: tiler.tiles(view, &cards)?,

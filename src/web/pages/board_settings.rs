@@ -12,7 +12,7 @@ use crate::{
     web::{
         answer::{WebError, page_with, see_other},
         caller::{Admin, Here},
-        show,
+        format,
         view::{
             Section,
             board_settings::{BoardSettingsPage, FieldLine, FormProblem, LabelLine, StatusLine},
@@ -44,7 +44,7 @@ async fn render(
             let tally = work::read::tally(view, id)?;
             let cards = work::read::newest(view, id, None, COUNTED_MAX)?;
             let statuses =
-                board.statuses.iter().map(|status| (show::status(status), tally.column(status.id))).collect();
+                board.statuses.iter().map(|status| (format::status(status), tally.column(status.id))).collect();
             let labels = board
                 .labels
                 .iter()

@@ -16,7 +16,7 @@ use crate::{
     web::{
         answer::{WebError, html_response, page_with, see_other},
         caller::{Guest, Here, Member},
-        show::People,
+        format::People,
         view::{
             Section,
             card::{CardDrawer, CardPage, Problem},

@@ -10,7 +10,7 @@ use crate::{
     web::{
         answer::WebError,
         caller::Here,
-        show::{self, People},
+        format::{self, People},
         view::card::{self, Card as CardView, Entry, Field, Place, Problem, Received, sentence},
     },
     work::{self, Board, Card, CardState, Change, Event},
@@ -58,8 +58,8 @@ pub fn card_view(
         title: card.title.clone(),
         body_html: markdown::render(&body),
         body,
-        status: show::status(status),
-        statuses: board.statuses.iter().map(show::status).collect(),
+        status: format::status(status),
+        statuses: board.statuses.iter().map(format::status).collect(),
         due: tiler.due(card, true),
         due_value: card.due.map(|due| due.to_string()).unwrap_or_default(),
         labels: board

@@ -16,7 +16,7 @@ use crate::{
         answer::{WebError, page, page_with},
         app::App,
         caller::{Operator, Reader},
-        show::{self, When, say},
+        format::{self, When, say},
         view::{
             Section,
             console::{
@@ -97,6 +97,11 @@ pub async fn overview(operator: Operator) -> Result<Response> {
         unit: String::new(),
         note,
         state,
+        href: match name {
+            "organizations" => Some("/console/organizations"),
+            "mail" => Some("/console/mail"),
+            _ => None,
+        },
     };
     let mut tiles = vec![
         tile("version", env!("CARGO_PKG_VERSION").to_owned(), String::new(), State::Plain),
@@ -122,7 +127,7 @@ pub async fn overview(operator: Operator) -> Result<Response> {
 
 /// `GET /console/organizations`.
 #[handler]
-pub async fn organizations(operator: Operator) -> Result<Response> {
+pub async fn list_organizations(operator: Operator) -> Result<Response> {
     Ok(render_organizations(&operator.reader, StatusCode::OK, Input::default(), Input::default(), None).await?)
 }
 
@@ -151,7 +156,7 @@ async fn row(
     organization: &directory::Organization,
 ) -> Result<OrganizationRow, WebError> {
     let size = std::fs::metadata(app.stores.shelf().layout().organization_store(organization.id))
-        .map_or_else(|_| "—".to_owned(), |file| show::bytes(file.len()));
+        .map_or_else(|_| "—".to_owned(), |file| format::bytes(file.len()));
     let counted = match app.stores.organization(organization.id) {
         Ok(store) => Some(
             store

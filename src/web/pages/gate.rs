@@ -25,7 +25,7 @@ use crate::{
         answer::{WebError, page, page_with, safe_path, see_other},
         app::App,
         caller::{LANGUAGE_COOKIE, Reader, SESSION_COOKIE, SignedIn, app, cookie},
-        show::{self, say},
+        format::{self, say},
         view::{
             Section,
             form::Input,
@@ -59,7 +59,7 @@ struct SignInQuery {
 }
 
 fn sign_in_page(reader: &Reader, mail: Input, next: String) -> SignIn {
-    let authority = reader.app.tls.status().internal_root.filter(|_| {
+    let root = reader.app.tls.status().internal_root.filter(|_| {
         reader.app.tls.status().served.is_some_and(|served| served.origin == Origin::Internal)
     });
     SignIn {
@@ -67,7 +67,7 @@ fn sign_in_page(reader: &Reader, mail: Input, next: String) -> SignIn {
         mail,
         next,
         mail_works: reader.app.mail_works,
-        authority: authority.map(|pem| Authority { fingerprint: fingerprint(&pem) }),
+        authority: root.map(|pem| Authority { fingerprint: fingerprint(&pem) }),
         host: reader.app.host().to_owned(),
     }
 }
@@ -144,7 +144,7 @@ async fn send(
         challenge: Challenge::fresh(),
         link_base: format!("{}/sign-in/link?t=", app.public_url),
         next,
-        agent: show::agent(req.header(header::USER_AGENT).unwrap_or_default()),
+        agent: format::agent(req.header(header::USER_AGENT).unwrap_or_default()),
         address: peer(address),
         language: reader.language.tag().to_owned(),
     };
@@ -159,9 +159,9 @@ fn pending_of(req: &Request) -> Option<Secret<32>> {
 }
 
 /// The pending sign-in of the browser, if it is not over.
-fn pending(app: &Arc<App>, cookie: &Secret<32>) -> Result<Option<sign_in::Pending>, StoreError> {
+fn pending(app: &Arc<App>, cookie: &Secret<32>) -> Result<Option<sign_in::Pending>, WebError> {
     let now = app.now();
-    app.stores.system().view(|view| sign_in::pending(view, cookie, now))
+    Ok(app.stores.system().view(|view| sign_in::pending(view, cookie, now))?)
 }
 
 fn code_page(reader: &Reader, mail: String, error: Option<String>, notice: Option<String>) -> SignInCode {
@@ -238,7 +238,7 @@ pub async fn resend(reader: Reader, req: &Request, address: &RemoteAddr) -> Resu
 /// Begins a session in this browser and leads on.
 async fn begin(app: &Arc<App>, req: &Request, user: UserId, next: &str) -> Result<Response> {
     let (secret, now) = (Secret::<32>::fresh(), app.now());
-    let agent = show::agent(req.header(header::USER_AGENT).unwrap_or_default());
+    let agent = format::agent(req.header(header::USER_AGENT).unwrap_or_default());
     let kept = secret.clone();
     let begun: Result<(), StoreError> =
         app.stores.system().submit(128, move |txn| sessions::begin(txn, now, user, &kept, &agent)).await;
@@ -272,7 +272,7 @@ pub async fn show_link(reader: Reader, req: &Request, Query(query): Query<LinkQu
             LinkState::FirstOperator { token: query.t, name: Input::default(), mail: Input::default() }
         }
         Some(Purpose::SignIn(_)) => LinkState::Confirm { token: query.t, mail: None },
-        None => match pending_of(req).map(|cookie| pending(&reader.app, &cookie)).transpose().map_err(WebError::from)? {
+        None => match pending_of(req).map(|cookie| pending(&reader.app, &cookie)).transpose()? {
             Some(Some(pending)) => {
                 LinkState::Confirm { token: query.t, mail: Some(pending.mail.as_str().to_owned()) }
             }

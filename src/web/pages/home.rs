@@ -14,7 +14,7 @@ use crate::{
     web::{
         answer::{WebError, page, page_with, see_other},
         caller::{Guest, Here, Member, Reader, SignedIn, initial},
-        show::{People, When},
+        format::{People, When},
         view::{
             Section,
             form::Input,

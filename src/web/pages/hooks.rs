@@ -18,7 +18,7 @@ use crate::{
     web::{
         answer::{WebError, page, page_with, see_other},
         caller::{Admin, Here},
-        show::{self, When},
+        format::{self, When},
         view::{
             Section,
             form::Input,
@@ -240,7 +240,7 @@ fn row(here: &Here, view: &dyn Read, delivery: &Delivery) -> Result<DeliveryRow,
         outcome: outcome(delivery),
         reason: reason(here, delivery),
         card: card_link(here, view, delivery)?,
-        size: show::bytes(delivery.size),
+        size: format::bytes(delivery.size),
     })
 }
 
@@ -293,7 +293,7 @@ pub async fn remove(admin: Admin, req: &Request) -> Result<Response> {
 
 /// `GET /o/:org/deliveries/:delivery`.
 #[handler]
-pub async fn delivery(admin: Admin, req: &Request) -> Result<Response> {
+pub async fn show_delivery(admin: Admin, req: &Request) -> Result<Response> {
     let (here, id) = (Arc::clone(&admin.0), path_id::<DeliveryId>(req, "delivery")?);
     let store = Arc::clone(&here.store);
     Ok(store.read(move |view| delivery_page(&here, view, id)).await?)
@@ -316,12 +316,12 @@ fn delivery_page(here: &Here, view: &dyn Read, id: DeliveryId) -> Result<Respons
     let raw = match &body {
         None => Raw::Gone,
         Some(body) => match std::str::from_utf8(&body.bytes) {
-            Err(_) => Raw::Binary { size: show::bytes(delivery.size) },
+            Err(_) => Raw::Binary { size: format::bytes(delivery.size) },
             Ok(text) => {
                 let cut = text.char_indices().nth(RAW_MAX).map(|(at, _)| at);
                 Raw::Text {
                     text: text[..cut.unwrap_or(text.len())].to_owned(),
-                    cut: cut.map(|at| (show::bytes(at as u64), show::bytes(delivery.size))),
+                    cut: cut.map(|at| (format::bytes(at as u64), format::bytes(delivery.size))),
                 }
             }
         },
@@ -335,7 +335,7 @@ fn delivery_page(here: &Here, view: &dyn Read, id: DeliveryId) -> Result<Respons
         received: when.moment(delivery.received_at).text,
         from: String::new(),
         content_type: body.as_ref().and_then(|body| body.content_type.clone()).unwrap_or_default(),
-        size: show::bytes(delivery.size),
+        size: format::bytes(delivery.size),
         outcome: outcome(&delivery),
         reason: reason(here, &delivery),
         card: card_link(here, view, &delivery)?,

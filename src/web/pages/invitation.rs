@@ -14,7 +14,7 @@ use crate::{
     web::{
         answer::{WebError, page_with, see_other},
         caller::{Reader, SignedIn},
-        show::{When, say},
+        format::{When, say},
         view::{
             Section,
             form::Input,

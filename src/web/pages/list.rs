@@ -13,7 +13,7 @@ use crate::{
     web::{
         answer::{WebError, page},
         caller::{Guest, Here},
-        show::{self, People},
+        format::{self, People},
         view::{
             Section,
             list::{ListPage, Row, Sort},
@@ -76,7 +76,7 @@ fn list_page(here: &Here, view: &dyn Read, id: BoardId, query: ListQuery) -> Res
             number: card.number,
             title: card.title.clone(),
             unread: tiler.unread(view, card)?,
-            status: show::status(status),
+            status: format::status(status),
             labels: tiler.labels(card),
             due: tiler.due(card, false),
             assignees: card.assignees.iter().map(|user| people.person(*user)).collect(),
@@ -160,7 +160,7 @@ async fn kept(here: &Arc<Here>, req: &Request, kind: Shelf) -> Result<Response> 
                     id: card.id.to_string(),
                     number: card.number,
                     title: card.title.clone(),
-                    status: show::status(board.status(card.status).unwrap_or_else(|| board.leftmost())),
+                    status: format::status(board.status(card.status).unwrap_or_else(|| board.leftmost())),
                     at: tiler.when.moment(at),
                     by: people.actor(here.words(), by),
                     left: match kind {

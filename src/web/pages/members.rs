@@ -18,7 +18,7 @@ use crate::{
     web::{
         answer::{WebError, page_with, see_other},
         caller::{Admin, Guest, Here, hue, initial},
-        show::When,
+        format::When,
         view::{
             Section,
             form::{Choice, Input},

@@ -16,7 +16,7 @@ pub mod profile;
 
 use poem::{Request, http::header};
 
-use super::{answer::WebError, caller::Here, show::say};
+use super::{answer::WebError, caller::Here, format::say};
 use crate::{
     text::{Explain, Message},
     work::{self, Command, Outcome, WorkError},

@@ -21,7 +21,7 @@ use crate::{
     web::{
         answer::{WebError, page_with, see_other},
         caller::{Admin, Here},
-        show::{People, When},
+        format::{People, When},
         view::{
             Section,
             form::{Choice, Input},

@@ -14,7 +14,7 @@ use crate::{
     web::{
         answer::{WebError, page, see_other},
         caller::{Guest, SignedIn},
-        show::When,
+        format::When,
         view::{
             Section,
             form::{Choice, Input},

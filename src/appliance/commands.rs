@@ -1,0 +1,273 @@
+//! What the command line asks of an appliance, running or not.
+
+use std::{sync::Arc, time::Duration};
+
+use serde_json::json;
+
+use crate::{
+    clock::{Clock, Timestamp},
+    config::Config,
+    control::{Failure, Handler, Request, Response},
+    ids::{OrgId, Secret, TokenId, UserId},
+    mail::{self, MailKind, courier::Postbox},
+    people::{
+        PeopleError, Role, directory,
+        links::{self, Link, Purpose},
+        members, sagas,
+        tokens::{self, Bearer},
+    },
+    seal::{KeyState, RecoveryKey},
+    store::{StoreError, Stores},
+    text::{MailAddress, Name},
+    web::{app::App, pages::console::alerts},
+};
+
+use super::foundation::Foundation;
+
+/// Answers requests on one data folder.
+pub struct Commands {
+    stores: Arc<Stores>,
+    clock: Clock,
+    public_url: String,
+    postbox: Arc<Postbox>,
+    /// The running appliance, if it runs.
+    running: Option<Running>,
+}
+
+/// What only a running appliance knows.
+pub struct Running {
+    pub app: Arc<App>,
+    /// Whether the run before ended without closing its stores.
+    pub recovered: bool,
+}
+
+fn refused(error: &PeopleError) -> Failure {
+    Failure::new(error.to_string()).kept("nothing was changed")
+}
+
+fn stored(error: &StoreError) -> Failure {
+    Failure::new(error.to_string())
+}
+
+impl Commands {
+    /// For a folder that no appliance serves.
+    #[must_use]
+    pub fn offline(config: &Config, foundation: &Foundation) -> Self {
+        Self {
+            stores: Arc::clone(&foundation.stores),
+            clock: Clock::System,
+            public_url: super::serve::public_url(config, config.listen.first().copied()),
+            postbox: Arc::default(),
+            running: None,
+        }
+    }
+
+    /// For the appliance that runs in this process.
+    #[must_use]
+    pub fn running(app: Arc<App>, recovered: bool) -> Self {
+        Self {
+            stores: Arc::clone(&app.stores),
+            clock: app.clock.clone(),
+            public_url: app.public_url.clone(),
+            postbox: Arc::clone(&app.postbox),
+            running: Some(Running { app, recovered }),
+        }
+    }
+
+    async fn sign_in_link(&self, mail: &str, operator: bool) -> Response {
+        let mail: MailAddress = mail.parse().map_err(|error| Failure::new(format!("{mail}: {error}")))?;
+        let (mac, now) = (self.stores.mail_mac(&mail), self.clock.now());
+        let known = self.stores.system().view(|view| directory::user_by_mail(view, &mac)).map_err(|e| stored(&e))?;
+        if known.is_none() && !operator {
+            return Err(Failure::new(format!("nobody here has the address {}", mail.as_str()))
+                .kept("nothing was changed")
+                .hint("invite them, or add --operator to make the address an operator's"));
+        }
+        let (secret, fresh, address) = (Secret::<16>::fresh(), UserId::fresh(now), mail.clone());
+        let kept = secret.clone();
+        let user = self
+            .stores
+            .system()
+            .submit(256, move |txn| {
+                let user = directory::ensure_user(txn, &mac, fresh)?;
+                if operator && directory::operator(txn.reader(), user)?.is_none() {
+                    let name = address.as_str().split('@').next().unwrap_or_default().to_owned();
+                    let operator = directory::Operator { user, name, mail: Some(address.clone()), since: now };
+                    directory::put_operator(txn, &operator)?;
+                }
+                links::put(txn, &kept, &Link { purpose: Purpose::SignIn(user), expires_at: now.plus(links::LIFE) })?;
+                Ok::<_, PeopleError>(user)
+            })
+            .await
+            .map_err(|error| refused(&error))?;
+        self.tell_owners_of_link(user, now).await?;
+        Ok(json!({ "url": format!("{}/sign-in/link?t={}", self.public_url, secret.text()) }))
+    }
+
+    /// Whoever runs commands on the server can enter as anybody: the organizations of that person are told.
+    async fn tell_owners_of_link(&self, user: UserId, now: Timestamp) -> Result<(), Failure> {
+        let known = self.stores.system().view(|view| directory::user(view, user)).map_err(|error| stored(&error))?;
+        for org in known.map(|user| user.organizations).unwrap_or_default() {
+            let Ok(store) = self.stores.organization(org) else { continue };
+            let link = format!("{}/o/{org}/settings", self.public_url);
+            store
+                .submit(512, move |txn| {
+                    members::note_sign_in_link(txn, now, user)?;
+                    let organization = members::settings(txn.reader())?.name;
+                    let people = members::present(txn.reader())?;
+                    let member = people.iter().find(|member| member.user == user).map(|member| member.name.clone());
+                    for owner in people.iter().filter(|member| member.role == Role::Owner) {
+                        let kind = MailKind::SignInLinkMade {
+                            organization: organization.clone(),
+                            member: member.clone().unwrap_or_default(),
+                            made_at: now,
+                            link: link.clone(),
+                        };
+                        mail::queue(txn, now, owner.mail.as_str(), "ja", kind)?;
+                    }
+                    Ok::<_, PeopleError>(())
+                })
+                .await
+                .map_err(|error| refused(&error))?;
+            self.postbox.queued(Some(org));
+        }
+        Ok(())
+    }
+
+    async fn create_organization(&self, name: &str, owner: &str) -> Response {
+        let name: Name = name.parse().map_err(|error| Failure::new(format!("the name: {error}")))?;
+        let owner: MailAddress = owner.parse().map_err(|error| Failure::new(format!("{owner}: {error}")))?;
+        let now = self.clock.now();
+        let org = OrgId::fresh(now);
+        sagas::found(&self.stores, now, org, name.clone(), owner).await.map_err(|error| refused(&error))?;
+        Ok(json!({ "id": org.to_string(), "name": name.as_str() }))
+    }
+
+    async fn list_organizations(&self) -> Response {
+        let all =
+            self.stores.system().read(|view| directory::organizations(view)).await.map_err(|error| stored(&error))?;
+        let items: Vec<_> = all
+            .iter()
+            .map(|org| {
+                json!({
+                    "id": org.id.to_string(),
+                    "name": sagas::organization_name(&self.stores, org),
+                    "created_at": org.created_at.rfc3339(),
+                })
+            })
+            .collect();
+        Ok(json!({ "items": items }))
+    }
+
+    async fn create_token(&self, org: &str, role: &str) -> Response {
+        let missing = || Failure::new(format!("there is no organization {org}")).hint("`workrun org list` names them");
+        let id: OrgId = org.parse().map_err(|_| missing())?;
+        let role = Role::from_name(role)
+            .ok_or_else(|| Failure::new(format!("no role `{role}`: owner, admin, member or guest")))?;
+        let store = self.stores.organization(id).map_err(|_| missing())?;
+        let (now, bearer) = (self.clock.now(), Bearer::fresh(id));
+        let text = bearer.text();
+        let name: Name = "workrun token create".parse().map_err(|error| Failure::new(format!("{error}")))?;
+        let request =
+            tokens::Request { id: TokenId::fresh(now), name, role, life: tokens::LIFE_DEFAULT, bearer };
+        let link = format!("{}/o/{id}/settings", self.public_url);
+        store
+            .submit(512, move |txn| {
+                let token = tokens::create(txn, now, None, Role::Owner, &request)?;
+                let organization = members::settings(txn.reader())?.name;
+                for owner in members::present(txn.reader())?.iter().filter(|member| member.role == Role::Owner) {
+                    let kind = MailKind::TokenMade {
+                        organization: organization.clone(),
+                        name: token.name.clone(),
+                        role: token.role.name().to_owned(),
+                        expires_at: token.expires_at,
+                        made_at: now,
+                        link: link.clone(),
+                    };
+                    mail::queue(txn, now, owner.mail.as_str(), "ja", kind)?;
+                }
+                Ok::<_, PeopleError>(())
+            })
+            .await
+            .map_err(|error| refused(&error))?;
+        self.postbox.queued(Some(id));
+        Ok(json!({ "token": text }))
+    }
+
+    async fn status(&self) -> Response {
+        let organizations =
+            self.stores.system().read(|view| directory::organizations(view)).await.map_err(|error| stored(&error))?;
+        let mut waiting = self.stores.system().read(|view| mail::waiting(view)).await.map_err(|error| stored(&error))?.0;
+        for (_, store) in self.stores.shelf().opened() {
+            waiting += store.read(|view| mail::waiting(view)).await.map_err(|error| stored(&error))?.0;
+        }
+        let mut status = json!({
+            "version": env!("CARGO_PKG_VERSION"),
+            "running": self.running.is_some(),
+            "url": self.public_url,
+            "organizations": organizations.len(),
+            "mail_waiting": waiting,
+        });
+        if let Some(Running { app, recovered }) = &self.running {
+            let uptime: Duration = app.now().since(app.started_at);
+            let tls = app.tls.status();
+            status["uptime_seconds"] = uptime.as_secs().into();
+            status["listening"] = app.tls.bound().iter().map(ToString::to_string).collect::<Vec<_>>().into();
+            status["recovered"] = (*recovered).into();
+            status["alerts"] = alerts(app).into();
+            status["certificate_expires_at"] = tls.served.map(|served| served.not_after.rfc3339()).into();
+            status["internal_root"] = tls.internal_root.map(|root| root.to_string()).into();
+        }
+        Ok(status)
+    }
+
+    fn list_keys(&self) -> Response {
+        let items: Vec<_> = self
+            .stores
+            .keyring()
+            .list()
+            .iter()
+            .map(|key| {
+                json!({
+                    "id": key.id.to_string(),
+                    "version": key.version,
+                    "kind": format!("{:?}", key.kind),
+                    "state": match key.state {
+                        KeyState::Active => "active",
+                        KeyState::Retained => "retained",
+                        KeyState::Destroyed => "destroyed",
+                    },
+                    "created_at": key.created_at.rfc3339(),
+                })
+            })
+            .collect();
+        Ok(json!({ "items": items, "sequence": self.stores.keyring().sequence() }))
+    }
+
+    async fn renew_recovery_key(&self) -> Response {
+        let (keyring, now) = (Arc::clone(self.stores.keyring()), self.clock.now());
+        tokio::task::spawn_blocking(move || {
+            let key = RecoveryKey::generate();
+            keyring.set_recovery_recipient(&key.recipient()).and_then(|()| keyring.set_recovery_taken(now)).map_err(
+                |error| Failure::new(error.to_string()).kept("the present recovery key stays valid"),
+            )?;
+            Ok(json!({ "recovery_key": key.secret().as_str(), "recipient": key.recipient() }))
+        })
+        .await
+        .unwrap_or_else(|error| Err(Failure::new(error.to_string())))
+    }
+}
+
+impl Handler for Commands {
+    async fn handle(&self, request: Request) -> Response {
+        match request {
+            Request::SignInLink { mail, operator } => self.sign_in_link(&mail, operator).await,
+            Request::OrgCreate { name, owner } => self.create_organization(&name, &owner).await,
+            Request::OrgList => self.list_organizations().await,
+            Request::TokenCreate { org, role } => self.create_token(&org, &role).await,
+            Request::Status => self.status().await,
+            Request::KeysList => self.list_keys(),
+            Request::KeysRecovery => self.renew_recovery_key().await,
+        }
+    }
+}
