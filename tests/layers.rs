@@ -13,7 +13,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("limits", &[]),
     ("clock", &[]),
     ("ids", &["clock"]),
-    ("text", &["limits"]),
+    ("text", &["ids", "limits"]),
     ("seal", &["clock", "ids"]),
     ("store", &["clock", "ids", "limits", "seal", "text"]),
     ("config", &["text"]),
