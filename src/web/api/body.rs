@@ -66,7 +66,12 @@ fn text(value: Value, place: &str, faults: &mut Vec<Fault>) -> Option<String> {
     None
 }
 
-fn parse<T: FromStr<Err: Explain>>(value: Value, code: &'static str, place: &str, faults: &mut Vec<Fault>) -> Option<T> {
+fn parse<T: FromStr<Err: Explain>>(
+    value: Value,
+    code: &'static str,
+    place: &str,
+    faults: &mut Vec<Fault>,
+) -> Option<T> {
     let text = text(value, place, faults)?;
     text.parse().map_err(|error: T::Err| faults.push(Fault::new(place, code, error.message()))).ok()
 }
@@ -300,7 +305,8 @@ pub(super) use members;
 pub fn doubled<'v>(list: &str, member: &str, values: impl Iterator<Item = &'v str>) -> Vec<Fault> {
     let mut seen = HashSet::new();
     let again = values.enumerate().filter(|(_, value)| !seen.insert(*value));
-    let fault = |(at, _)| Fault::new(&format!("{list}[{at}]{member}"), "duplicate", Message::plain("api-rule-duplicate"));
+    let fault =
+        |(at, _)| Fault::new(&format!("{list}[{at}]{member}"), "duplicate", Message::plain("api-rule-duplicate"));
     again.map(fault).collect()
 }
 

@@ -68,8 +68,7 @@ fn operations(public_url: &str) -> OpenApiService<impl OpenApi + 'static, ()> {
 pub fn service(app: Arc<App>) -> impl Endpoint<Output = Response> + 'static {
     let operations = operations(&app.public_url);
     let document = operations.spec();
-    let document =
-        make_sync(move |_| Response::builder().content_type("application/json").body(document.clone()));
+    let document = make_sync(move |_| Response::builder().content_type("application/json").body(document.clone()));
     Route::new().at("/openapi.json", get(document)).nest("/", operations).data(app).around(spoken)
 }
 

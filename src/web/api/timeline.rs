@@ -76,7 +76,11 @@ impl Moment {
             Event::CardLabelled { label, name, on, .. } => {
                 moment.subject = Some(label.to_string());
                 let name = Some(name).filter(|name| !name.is_empty());
-                if on { moment.to = name } else { moment.from = name }
+                if on {
+                    moment.to = name
+                } else {
+                    moment.from = name
+                }
                 if on { "card.labelled" } else { "card.unlabelled" }
             }
             Event::Commented { comment, .. } => {
