@@ -4,6 +4,7 @@ use std::{
     cell::RefCell,
     collections::HashMap,
     ops::{Bound, ControlFlow},
+    rc::Rc,
 };
 
 use redb::{ReadableTable, TableDefinition};
@@ -130,8 +131,10 @@ impl dyn Read + '_ {
         mut visit: impl FnMut(K, V) -> Result<ControlFlow<()>, StoreError>,
     ) -> Result<(), StoreError> {
         self.raw_scan(table.name, span, order, &mut |key, value| {
-            let key = K::read(&mut &*key)
-                .ok_or_else(|| StoreError::Damaged { place: table.name, reason: "a key of another shape".to_owned() })?;
+            let key = K::read(&mut &*key).ok_or_else(|| StoreError::Damaged {
+                place: table.name,
+                reason: "a key of another shape".to_owned(),
+            })?;
             visit(key, decode(table.name, value)?)
         })
     }
@@ -200,7 +203,7 @@ type OpenedTable = redb::ReadOnlyTable<Bytes, Bytes>;
 /// A committed state. It stands still while writers go on, and holds back the reuse of space while it lives.
 pub struct View {
     txn: redb::ReadTransaction,
-    opened: RefCell<HashMap<&'static str, Option<OpenedTable>>>,
+    opened: RefCell<HashMap<&'static str, Option<Rc<OpenedTable>>>>,
 }
 
 impl View {
@@ -214,18 +217,21 @@ impl View {
         absent: T,
         use_it: impl FnOnce(&OpenedTable) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        if !self.opened.borrow().contains_key(name) {
-            let table = match self.txn.open_table(definition(name)) {
-                Ok(table) => Some(table),
-                Err(redb::TableError::TableDoesNotExist(_)) => None,
-                Err(error) => return Err(StoreError::from_redb(error)),
-            };
-            self.opened.borrow_mut().insert(name, table);
-        }
-        match self.opened.borrow().get(name) {
-            Some(Some(table)) => use_it(table),
-            _ => Ok(absent),
-        }
+        let known = self.opened.borrow().get(name).cloned();
+        let table = match known {
+            Some(table) => table,
+            None => {
+                let table = match self.txn.open_table(definition(name)) {
+                    Ok(table) => Some(Rc::new(table)),
+                    Err(redb::TableError::TableDoesNotExist(_)) => None,
+                    Err(error) => return Err(StoreError::from_redb(error)),
+                };
+                self.opened.borrow_mut().insert(name, table.clone());
+                table
+            }
+        };
+        // Nothing is borrowed any more: while it runs, `use_it` may read other tables of this view.
+        table.map_or(Ok(absent), |table| use_it(&table))
     }
 }
 
@@ -339,5 +345,40 @@ impl Read for Txn<'_> {
         let result = walk(&taken, span, order, visit);
         self.opened.borrow_mut().insert(table, taken);
         result
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        seal::{DataKey, KeyId},
+        store::Store,
+    };
+
+    const NAMES: Table<u64, String> = Table::new("names");
+    const NICKNAMES: Table<u64, String> = Table::new("nicknames");
+
+    #[tokio::test]
+    async fn a_scan_may_read_other_tables() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let key = DataKey::fresh(KeyId([7; 16]), 1);
+        let store = Store::create(&folder.path().join("a.store"), key, 1 << 20).expect("a store");
+        let look = |view: &dyn Read| {
+            let mut found = Vec::new();
+            view.scan(&NAMES, &Span::all(), Order::Ascending, |number, name| {
+                found.push((name, view.get(&NICKNAMES, &number)?));
+                Ok(ControlFlow::Continue(()))
+            })?;
+            Ok::<_, StoreError>(found)
+        };
+        let written = store.submit(8, move |txn| {
+            txn.put(&NAMES, &1, &"one".to_owned())?;
+            txn.put(&NICKNAMES, &1, &"uno".to_owned())?;
+            look(txn.reader())
+        });
+        let want = vec![("one".to_owned(), Some("uno".to_owned()))];
+        assert_eq!(written.await.expect("in the making"), want);
+        assert_eq!(store.view(look).expect("committed"), want);
     }
 }
