@@ -7,7 +7,10 @@ use super::{
     form::{Choice, Input},
     parts::Shape,
 };
-use crate::web::words::Words;
+use crate::{
+    web::{format, words::Words},
+    work,
+};
 
 /// `GET /` for members of several organizations, or of none.
 #[derive(Template)]
@@ -91,40 +94,25 @@ pub struct TemplateStatus {
     pub shape: Shape,
 }
 
-/// Every template with the shapes of its statuses; the names are in the words, in the same order.
-const TEMPLATES: [(&str, &[Shape]); 5] = {
-    use Shape::{Doing, Done, Review, Todo, Waiting};
-    [
-        ("empty", &[Todo, Done]),
-        ("inquiries", &[Todo, Doing, Waiting, Done]),
-        ("tasks", &[Todo, Doing, Review, Done]),
-        ("hiring", &[Todo, Doing, Review, Waiting, Done]),
-        ("expenses", &[Todo, Doing, Review, Waiting, Done]),
-    ]
-};
-
 impl BoardTemplate {
-    /// All templates in the reader's language; `chosen` is the value of the one that is selected. A board is made with
-    /// exactly these statuses, so that the preview tells the truth.
+    /// All templates in the reader's language; `chosen` is the name of the one that is selected. A board is made with
+    /// exactly these statuses.
     #[must_use]
     pub fn all(words: &Words, chosen: &str) -> Vec<Self> {
-        TEMPLATES
+        work::Template::ALL
             .iter()
-            .map(|&(value, shapes)| {
-                let names = words.text(&format!("template-{value}-statuses"));
-                let names = names.split(['、', ',']).map(str::trim);
-                Self {
-                    choice: Choice {
-                        value: value.to_owned(),
-                        name: words.text(&format!("template-{value}")),
-                        hint: words.text(&format!("template-{value}-hint")),
-                        chosen: value == chosen,
-                    },
-                    statuses: names
-                        .zip(shapes)
-                        .map(|(name, &shape)| TemplateStatus { name: name.to_owned(), shape })
-                        .collect(),
-                }
+            .map(|template| Self {
+                choice: Choice {
+                    value: template.name().to_owned(),
+                    name: words.text(&format!("template-{}", template.name())),
+                    hint: words.text(&format!("template-{}-hint", template.name())),
+                    chosen: template.name() == chosen,
+                },
+                statuses: template
+                    .statuses()
+                    .iter()
+                    .map(|(key, kind)| TemplateStatus { name: words.text(key), shape: format::shape(*kind) })
+                    .collect(),
             })
             .collect()
     }
@@ -136,12 +124,12 @@ mod tests {
     use crate::web::words::Language;
 
     #[test]
-    fn every_template_names_each_of_its_statuses() {
-        for language in Language::ALL {
-            for (template, (value, shapes)) in BoardTemplate::all(language.words(), "tasks").iter().zip(TEMPLATES) {
-                assert_eq!(template.statuses.len(), shapes.len(), "{value} in {language:?}");
-                assert_eq!(template.choice.chosen, value == "tasks");
-                assert!(template.statuses.iter().all(|status| !status.name.is_empty()));
+    fn every_template_is_named_in_both_languages() {
+        for words in Language::ALL.map(Language::words) {
+            for template in BoardTemplate::all(words, "tasks") {
+                assert_eq!(template.choice.chosen, template.choice.value == "tasks");
+                let all = template.statuses.iter().map(|status| &status.name).chain([&template.choice.name]);
+                assert!(all.into_iter().all(|name| !name.starts_with("template-")), "{}", template.choice.value);
             }
         }
     }
