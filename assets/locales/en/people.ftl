@@ -33,22 +33,6 @@ new-board-template-hint = Statuses can be renamed, added and removed afterwards.
 new-board-submit = Create board
 new-board-cancel = Cancel
 
-template-empty = Empty board
-template-empty-hint = Starts with the fewest columns.
-template-empty-statuses = To do, Done
-template-inquiries = Inquiries
-template-inquiries-hint = For questions that arrive by form or mail.
-template-inquiries-statuses = New, In progress, Awaiting reply, Done
-template-tasks = Tasks
-template-tasks-hint = For sharing a team's work.
-template-tasks-statuses = To do, In progress, In review, Done
-template-hiring = Hiring
-template-hiring-hint = For following each applicant.
-template-hiring-statuses = Applied, Screening, Interview, Awaiting answer, Closed
-template-expenses = Expenses
-template-expenses-hint = For claims, from request to payment.
-template-expenses-statuses = Requested, Manager check, Accounting check, Sent back, Paid
-
 ## Roles
 role-owner = Owner
 role-owner-hint = All settings, export, erasing the organization

@@ -30,22 +30,6 @@ new-board-template-hint = 状態の名前と数は、作ったあとで変えら
 new-board-submit = ボードを作る
 new-board-cancel = やめる
 
-template-empty = 空のボード
-template-empty-hint = 最小の列から始めます。
-template-empty-statuses = 未着手、完了
-template-inquiries = 問い合わせ対応
-template-inquiries-hint = フォームやメールで届く問い合わせに。
-template-inquiries-statuses = 未対応、対応中、返信待ち、完了
-template-tasks = タスク管理
-template-tasks-hint = チームの仕事の分担と進み具合に。
-template-tasks-statuses = 未着手、進行中、確認待ち、完了
-template-hiring = 採用
-template-hiring-hint = 応募者ごとの選考の進み具合に。
-template-hiring-statuses = 応募、書類選考、面接、返答待ち、終了
-template-expenses = 経費申請
-template-expenses-hint = 申請から精算までの確認に。
-template-expenses-statuses = 申請、上長確認、経理確認、差し戻し、精算済み
-
 ## 役割
 role-owner = オーナー
 role-owner-hint = すべての設定、書き出し、組織の消去

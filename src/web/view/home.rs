@@ -7,7 +7,10 @@ use super::{
     form::{Choice, Input},
     parts::Shape,
 };
-use crate::web::words::Words;
+use crate::{
+    web::{format::shape, words::Words},
+    work,
+};
 
 /// `GET /` for members of several organizations, or of none.
 #[derive(Template)]
@@ -91,28 +94,15 @@ pub struct TemplateStatus {
     pub shape: Shape,
 }
 
-/// Every template with the shapes of its statuses; the names are in the words, in the same order.
-const TEMPLATES: [(&str, &[Shape]); 5] = {
-    use Shape::{Doing, Done, Review, Todo, Waiting};
-    [
-        ("empty", &[Todo, Done]),
-        ("inquiries", &[Todo, Doing, Waiting, Done]),
-        ("tasks", &[Todo, Doing, Review, Done]),
-        ("hiring", &[Todo, Doing, Review, Waiting, Done]),
-        ("expenses", &[Todo, Doing, Review, Waiting, Done]),
-    ]
-};
-
 impl BoardTemplate {
-    /// All templates in the reader's language; `chosen` is the value of the one that is selected. A board is made with
-    /// exactly these statuses, so that the preview tells the truth.
+    /// All templates in the reader's language; `chosen` is the value of the one that is selected. A board is made from
+    /// the same list, so that the preview tells the truth.
     #[must_use]
     pub fn all(words: &Words, chosen: &str) -> Vec<Self> {
-        TEMPLATES
-            .iter()
-            .map(|&(value, shapes)| {
-                let names = words.text(&format!("template-{value}-statuses"));
-                let names = names.split(['、', ',']).map(str::trim);
+        work::Template::ALL
+            .into_iter()
+            .map(|template| {
+                let value = template.name();
                 Self {
                     choice: Choice {
                         value: value.to_owned(),
@@ -120,9 +110,10 @@ impl BoardTemplate {
                         hint: words.text(&format!("template-{value}-hint")),
                         chosen: value == chosen,
                     },
-                    statuses: names
-                        .zip(shapes)
-                        .map(|(name, &shape)| TemplateStatus { name: name.to_owned(), shape })
+                    statuses: template
+                        .statuses()
+                        .iter()
+                        .map(|&(key, kind)| TemplateStatus { name: words.text(key), shape: shape(kind) })
                         .collect(),
                 }
             })
@@ -136,12 +127,13 @@ mod tests {
     use crate::web::words::Language;
 
     #[test]
-    fn every_template_names_each_of_its_statuses() {
+    fn every_template_and_status_has_a_name() {
         for language in Language::ALL {
-            for (template, (value, shapes)) in BoardTemplate::all(language.words(), "tasks").iter().zip(TEMPLATES) {
-                assert_eq!(template.statuses.len(), shapes.len(), "{value} in {language:?}");
-                assert_eq!(template.choice.chosen, value == "tasks");
-                assert!(template.statuses.iter().all(|status| !status.name.is_empty()));
+            for template in BoardTemplate::all(language.words(), "tasks") {
+                assert_eq!(template.choice.chosen, template.choice.value == "tasks");
+                let names = template.statuses.iter().map(|status| &status.name);
+                let all: Vec<_> = [&template.choice.name, &template.choice.hint].into_iter().chain(names).collect();
+                assert!(all.iter().all(|name| !name.starts_with("template-")), "{all:?} in {language:?}");
             }
         }
     }
