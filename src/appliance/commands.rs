@@ -168,8 +168,7 @@ impl Commands {
         let (now, bearer) = (self.clock.now(), Bearer::fresh(id));
         let text = bearer.text();
         let name: Name = "workrun token create".parse().map_err(|error| Failure::new(format!("{error}")))?;
-        let request =
-            tokens::Request { id: TokenId::fresh(now), name, role, life: tokens::LIFE_DEFAULT, bearer };
+        let request = tokens::Request { id: TokenId::fresh(now), name, role, life: tokens::LIFE_DEFAULT, bearer };
         let link = format!("{}/o/{id}/settings", self.public_url);
         store
             .submit(512, move |txn| {
@@ -197,7 +196,8 @@ impl Commands {
     async fn status(&self) -> Response {
         let organizations =
             self.stores.system().read(|view| directory::organizations(view)).await.map_err(|error| stored(&error))?;
-        let mut waiting = self.stores.system().read(|view| mail::waiting(view)).await.map_err(|error| stored(&error))?.0;
+        let mut waiting =
+            self.stores.system().read(|view| mail::waiting(view)).await.map_err(|error| stored(&error))?.0;
         for (_, store) in self.stores.shelf().opened() {
             waiting += store.read(|view| mail::waiting(view)).await.map_err(|error| stored(&error))?.0;
         }
@@ -248,9 +248,10 @@ impl Commands {
         let (keyring, now) = (Arc::clone(self.stores.keyring()), self.clock.now());
         tokio::task::spawn_blocking(move || {
             let key = RecoveryKey::generate();
-            keyring.set_recovery_recipient(&key.recipient()).and_then(|()| keyring.set_recovery_taken(now)).map_err(
-                |error| Failure::new(error.to_string()).kept("the present recovery key stays valid"),
-            )?;
+            keyring
+                .set_recovery_recipient(&key.recipient())
+                .and_then(|()| keyring.set_recovery_taken(now))
+                .map_err(|error| Failure::new(error.to_string()).kept("the present recovery key stays valid"))?;
             Ok(json!({ "recovery_key": key.secret().as_str(), "recipient": key.recipient() }))
         })
         .await

@@ -37,7 +37,9 @@ pub async fn serve(mut config: Config, output: Output) -> Result<(), Failure> {
     let clock = Clock::System;
     let made = foundation::make(&config, &clock, false)?;
     let language = language();
-    let link = fill(&made.foundation.stores, &clock, &config, language).await.map_err(|error| Failure::new(error.to_string()))?;
+    let link = fill(&made.foundation.stores, &clock, &config, language)
+        .await
+        .map_err(|error| Failure::new(error.to_string()))?;
     if !output.json {
         println!("\nA sample organization, in a folder that goes away when this ends.");
         println!("Sign in as its owner (once, within 24 hours):\n  {link}");
@@ -65,7 +67,8 @@ fn language() -> Language {
 }
 
 fn parsed<T: std::str::FromStr>(text: &str) -> Result<T, PeopleError> {
-    text.parse().map_err(|_| PeopleError::Refused(crate::people::Refusal::Unknown { field: "demo", value: text.to_owned() }))
+    text.parse()
+        .map_err(|_| PeopleError::Refused(crate::people::Refusal::Unknown { field: "demo", value: text.to_owned() }))
 }
 
 /// Makes the organization, its boards and cards; returns the owner's way in.
@@ -117,7 +120,8 @@ async fn board(
         let mut parts = line.split('|').map(str::trim);
         let column = parts.next().and_then(|column| column.parse::<usize>().ok()).unwrap_or(0);
         let Some(title) = parts.next().and_then(|title| title.parse::<Title>().ok()) else { continue };
-        let due = parts.next().and_then(|days| days.parse::<i64>().ok()).and_then(|days| today.checked_add(days.days()).ok());
+        let due =
+            parts.next().and_then(|days| days.parse::<i64>().ok()).and_then(|days| today.checked_add(days.days()).ok());
         let card = CardId::fresh(now);
         let mut new = NewCard::titled(card, id, title);
         new.status = board.statuses.get(column).map(|status| status.id);

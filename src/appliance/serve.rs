@@ -1,11 +1,6 @@
 //! Running: every part started in order, and stopped in the opposite one.
 
-use std::{
-    io::IsTerminal,
-    net::SocketAddr,
-    sync::Arc,
-    time::Duration,
-};
+use std::{io::IsTerminal, net::SocketAddr, sync::Arc, time::Duration};
 
 use poem::Server;
 use tokio::{
@@ -61,15 +56,14 @@ fn tls_mode(config: &Config) -> Result<tls::Mode, Failure> {
     Ok(match &config.tls {
         Tls::Off => tls::Mode::Off,
         Tls::Internal { names } => tls::Mode::Internal { names: names.clone() },
-        Tls::Files { cert, key } => {
-            tls::Mode::Files(tls::Files { certificate: cert.clone(), key: key.clone() })
-        }
+        Tls::Files { cert, key } => tls::Mode::Files(tls::Files { certificate: cert.clone(), key: key.clone() }),
         Tls::Acme { names, directory, contact, root_file } => {
             let directory_root = root_file
                 .as_ref()
                 .map(|path| {
-                    std::fs::read_to_string(path)
-                        .map_err(|error| Failure::new(format!("cannot read acme_root_file {}: {error}", path.display())))
+                    std::fs::read_to_string(path).map_err(|error| {
+                        Failure::new(format!("cannot read acme_root_file {}: {error}", path.display()))
+                    })
                 })
                 .transpose()?;
             tls::Mode::Acme(tls::Acme {
@@ -115,7 +109,9 @@ pub async fn run(config: Config, clock: Clock, foundation: Foundation, terminal:
     let stores = Arc::clone(&foundation.stores);
     let mark = RunMark::set(&foundation)?;
     if mark.recovered {
-        tracing::warn!("the last run did not end cleanly: the stores were recovered, and nothing that was answered is lost");
+        tracing::warn!(
+            "the last run did not end cleanly: the stores were recovered, and nothing that was answered is lost"
+        );
     }
     let resumed = sagas::resume(&stores).await.map_err(|error| Failure::new(error.to_string()))?;
     if resumed > 0 {
@@ -130,11 +126,7 @@ pub async fn run(config: Config, clock: Clock, foundation: Foundation, terminal:
     })
     .await
     .map_err(|error| Failure::new(error.to_string()))?;
-    let trail = Arc::new(Trail::new(
-        foundation.layout.clone(),
-        Arc::clone(stores.keyring()),
-        config.time_zone.clone(),
-    ));
+    let trail = Arc::new(Trail::new(foundation.layout.clone(), Arc::clone(stores.keyring()), config.time_zone.clone()));
     let app = Arc::new(App {
         started_at: clock.now(),
         clock: clock.clone(),
@@ -276,8 +268,9 @@ impl RunMark {
     fn set(foundation: &Foundation) -> Result<Self, Failure> {
         let path = foundation.layout.live().join("running");
         let recovered = path.exists();
-        std::fs::write(&path, b"")
-            .map_err(|error| Failure::new(format!("cannot write into {}: {error}", foundation.layout.live().display())))?;
+        std::fs::write(&path, b"").map_err(|error| {
+            Failure::new(format!("cannot write into {}: {error}", foundation.layout.live().display()))
+        })?;
         Ok(Self { path, recovered })
     }
 

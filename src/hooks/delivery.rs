@@ -206,7 +206,8 @@ pub fn receive(txn: &Txn<'_>, incoming: &Incoming) -> Result<Receipt, WorkError>
     let outcome = match &incoming.plan {
         Plan::Hold { code, reason } => Outcome::Held { code: code.clone(), reason: reason.clone() },
         Plan::Card(new) => {
-            let made = work::change(txn, Actor::Hook(incoming.hook), incoming.at, &Command::CreateCard((**new).clone()));
+            let made =
+                work::change(txn, Actor::Hook(incoming.hook), incoming.at, &Command::CreateCard((**new).clone()));
             match made {
                 Ok(WorkOutcome::Created { card, number }) => Outcome::Accepted { card, number },
                 Ok(_) => Outcome::Held { code: "no-card".to_owned(), reason: "no card came of it".to_owned() },

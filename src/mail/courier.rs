@@ -51,7 +51,9 @@ pub async fn run(
     mut stop: watch::Receiver<bool>,
 ) {
     let Some(smtp) = smtp else {
-        tracing::info!("no mail server is configured (smtp_host): mail waits; `workrun sign-in-link MAIL` signs people in");
+        tracing::info!(
+            "no mail server is configured (smtp_host): mail waits; `workrun sign-in-link MAIL` signs people in"
+        );
         return;
     };
     let courier = match Courier::new(&smtp) {

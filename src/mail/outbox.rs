@@ -135,7 +135,14 @@ pub struct Line {
     pub last_error: Option<String>,
 }
 
-fn put(txn: &Txn<'_>, at: Timestamp, to: &str, language: &str, kind: MailKind, due_at: Option<Timestamp>) -> Result<MailId, StoreError> {
+fn put(
+    txn: &Txn<'_>,
+    at: Timestamp,
+    to: &str,
+    language: &str,
+    kind: MailKind,
+    due_at: Option<Timestamp>,
+) -> Result<MailId, StoreError> {
     let id = MailId::fresh(at);
     let mail = Mail {
         id,
@@ -196,7 +203,12 @@ pub fn waiting(view: &dyn Read) -> Result<(usize, Option<Timestamp>), StoreError
 ///
 /// # Errors
 /// What the store says.
-pub fn settle(txn: &Txn<'_>, now: Timestamp, id: MailId, outcome: &Result<(), (String, bool)>) -> Result<(), StoreError> {
+pub fn settle(
+    txn: &Txn<'_>,
+    now: Timestamp,
+    id: MailId,
+    outcome: &Result<(), (String, bool)>,
+) -> Result<(), StoreError> {
     let Some(mut mail) = txn.reader().get(&OUTBOX, &id)? else { return Ok(()) };
     if let Some(due_at) = mail.due_at {
         txn.delete(&DUE, &(due_at, id))?;

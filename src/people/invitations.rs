@@ -138,7 +138,13 @@ pub fn find(view: &dyn Read, ticket: &Ticket) -> Result<Option<Invitation>, Stor
 ///
 /// # Errors
 /// [`Refusal::AboveOwnRole`], [`Refusal::AlreadyMember`], [`Refusal::AlreadyInvited`].
-pub fn invite(txn: &Txn<'_>, at: Timestamp, by: UserId, asker: Role, request: &Request) -> Result<Invitation, PeopleError> {
+pub fn invite(
+    txn: &Txn<'_>,
+    at: Timestamp,
+    by: UserId,
+    asker: Role,
+    request: &Request,
+) -> Result<Invitation, PeopleError> {
     if request.role > asker {
         return Err(Refusal::AboveOwnRole.into());
     }

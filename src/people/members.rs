@@ -77,8 +77,10 @@ pub fn present(view: &dyn Read) -> Result<Vec<Member>, StoreError> {
 /// # Errors
 /// [`StoreError::Damaged`] if there are none.
 pub fn settings(view: &dyn Read) -> Result<Settings, StoreError> {
-    view.get(&SETTINGS, &())?
-        .ok_or_else(|| StoreError::Damaged { place: SETTINGS.name(), reason: "the organization has no name".to_owned() })
+    view.get(&SETTINGS, &())?.ok_or_else(|| StoreError::Damaged {
+        place: SETTINGS.name(),
+        reason: "the organization has no name".to_owned(),
+    })
 }
 
 /// Founds the organization with its first owner. Does nothing if it is founded.

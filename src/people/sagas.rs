@@ -59,10 +59,8 @@ pub async fn found(
     mail: MailAddress,
 ) -> Result<UserId, PeopleError> {
     let (mac, fresh) = (stores.mail_mac(&mail), UserId::fresh(at));
-    let owner = stores
-        .system()
-        .submit(256, move |txn| Ok::<_, PeopleError>(directory::ensure_user(txn, &mac, fresh)?))
-        .await?;
+    let owner =
+        stores.system().submit(256, move |txn| Ok::<_, PeopleError>(directory::ensure_user(txn, &mac, fresh)?)).await?;
     let (id, saga) = (SagaId::fresh(at), Saga::Found { org, name, owner, mail, at });
     intend(stores.system(), id, saga.clone()).await?;
     carry_out(stores, id, &saga).await?;
@@ -85,9 +83,7 @@ pub async fn join(
     let store = stores.organization(org)?;
     let (id, saga) = (SagaId::fresh(at), Saga::Follow { org, user });
     intend(stores.system(), id, saga.clone()).await?;
-    let accepted = store
-        .submit(256, move |txn| invitations::accept(txn, at, &ticket, user, &mail, &name))
-        .await;
+    let accepted = store.submit(256, move |txn| invitations::accept(txn, at, &ticket, user, &mail, &name)).await;
     carry_out(stores, id, &saga).await?;
     accepted
 }
@@ -138,7 +134,9 @@ async fn carry_out(stores: &Stores, id: SagaId, saga: &Saga) -> Result<(), Peopl
             let keyring = Arc::clone(stores.keyring());
             let shelf = Arc::clone(stores.shelf());
             let store = tokio::task::spawn_blocking(move || {
-                keyring.add_organization(org, at).map_err(|error| PeopleError::Keyring { reason: error.to_string() })?;
+                keyring
+                    .add_organization(org, at)
+                    .map_err(|error| PeopleError::Keyring { reason: error.to_string() })?;
                 shelf.create_organization(org).map_err(PeopleError::from)
             })
             .await
@@ -155,10 +153,7 @@ async fn carry_out(stores: &Stores, id: SagaId, saga: &Saga) -> Result<(), Peopl
 async fn follow(stores: &Stores, org: OrgId, user: UserId) -> Result<(), PeopleError> {
     let member = stores.organization(org)?.read(move |view| members::member(view, user)).await?;
     let belongs = member.is_some_and(|member| member.left_at.is_none());
-    stores
-        .system()
-        .submit(64, move |txn| Ok::<_, PeopleError>(directory::set_belongs(txn, user, org, belongs)?))
-        .await
+    stores.system().submit(64, move |txn| Ok::<_, PeopleError>(directory::set_belongs(txn, user, org, belongs)?)).await
 }
 
 /// Finishes what an earlier run left half done; returns how many intents there were.

@@ -60,8 +60,13 @@ pub fn begin(txn: &Txn<'_>, at: Timestamp, user: UserId, secret: &Secret<32>, ag
     for old in known.iter().take((known.len() + 1).saturating_sub(limits::SESSIONS_MAX)) {
         end(txn, user, old.id)?;
     }
-    let session =
-        Session { id: SessionId::fresh(at), user, created_at: at, used_at: at, agent: agent.chars().take(200).collect() };
+    let session = Session {
+        id: SessionId::fresh(at),
+        user,
+        created_at: at,
+        used_at: at,
+        agent: agent.chars().take(200).collect(),
+    };
     txn.put(&SESSIONS, &secret.digest(), &session)?;
     txn.put(&BY_USER, &(user, session.id), &secret.digest())
 }

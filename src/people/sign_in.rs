@@ -150,8 +150,7 @@ pub fn ask(txn: &Txn<'_>, at: Timestamp, request: &Request) -> Result<Asked, Peo
     let old = txn.reader().get(&PENDINGS, &digest)?.filter(|old| old.mac == request.mac && at < old.expires_at);
     let (mut proofs, tries_left) = old.map_or((Vec::new(), TRIES), |old| (old.proofs, old.tries_left));
     proofs.truncate(1);
-    let proof =
-        Proof { code: code_digest(&digest, &request.challenge.code), link: request.challenge.link.digest() };
+    let proof = Proof { code: code_digest(&digest, &request.challenge.code), link: request.challenge.link.digest() };
     proofs.insert(0, proof);
     let pending = Pending {
         mail: request.mail.clone(),

@@ -209,7 +209,8 @@ pub struct ChainReport {
 /// # Errors
 /// [`StoreError::Damaged`] at the first event that does not belong where it stands.
 pub fn verify(view: &dyn Read) -> Result<ChainReport, StoreError> {
-    let damaged = |number: u64, what: &str| StoreError::Damaged { place: "events", reason: format!("event {number}: {what}") };
+    let damaged =
+        |number: u64, what: &str| StoreError::Damaged { place: "events", reason: format!("event {number}: {what}") };
     let mut report = ChainReport::default();
     let mut previous = Head::default();
     view.scan(&EVENTS, &Span::all(), Order::Ascending, |number, header| {

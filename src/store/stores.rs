@@ -3,7 +3,11 @@
 use std::sync::Arc;
 
 use super::{Shelf, Store, StoreError};
-use crate::{ids::OrgId, seal::{DataKey, Keyring}, text::MailAddress};
+use crate::{
+    ids::OrgId,
+    seal::{DataKey, Keyring},
+    text::MailAddress,
+};
 
 /// What the HMAC over mail addresses is for.
 const MAIL_PURPOSE: &str = "workrun mail index";

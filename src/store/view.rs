@@ -4,6 +4,7 @@ use std::{
     cell::RefCell,
     collections::HashMap,
     ops::{Bound, ControlFlow},
+    rc::Rc,
 };
 
 use redb::{ReadableTable, TableDefinition};
@@ -130,8 +131,10 @@ impl dyn Read + '_ {
         mut visit: impl FnMut(K, V) -> Result<ControlFlow<()>, StoreError>,
     ) -> Result<(), StoreError> {
         self.raw_scan(table.name, span, order, &mut |key, value| {
-            let key = K::read(&mut &*key)
-                .ok_or_else(|| StoreError::Damaged { place: table.name, reason: "a key of another shape".to_owned() })?;
+            let key = K::read(&mut &*key).ok_or_else(|| StoreError::Damaged {
+                place: table.name,
+                reason: "a key of another shape".to_owned(),
+            })?;
             visit(key, decode(table.name, value)?)
         })
     }
@@ -200,7 +203,7 @@ type OpenedTable = redb::ReadOnlyTable<Bytes, Bytes>;
 /// A committed state. It stands still while writers go on, and holds back the reuse of space while it lives.
 pub struct View {
     txn: redb::ReadTransaction,
-    opened: RefCell<HashMap<&'static str, Option<OpenedTable>>>,
+    opened: RefCell<HashMap<&'static str, Option<Rc<OpenedTable>>>>,
 }
 
 impl View {
@@ -214,17 +217,23 @@ impl View {
         absent: T,
         use_it: impl FnOnce(&OpenedTable) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        if !self.opened.borrow().contains_key(name) {
-            let table = match self.txn.open_table(definition(name)) {
-                Ok(table) => Some(table),
-                Err(redb::TableError::TableDoesNotExist(_)) => None,
-                Err(error) => return Err(StoreError::from_redb(error)),
-            };
-            self.opened.borrow_mut().insert(name, table);
-        }
-        match self.opened.borrow().get(name) {
-            Some(Some(table)) => use_it(table),
-            _ => Ok(absent),
+        let known = self.opened.borrow().get(name).cloned();
+        // The borrow is given up before the table is used: a scan may read other tables of this view.
+        let table = match known {
+            Some(table) => table,
+            None => {
+                let table = match self.txn.open_table(definition(name)) {
+                    Ok(table) => Some(Rc::new(table)),
+                    Err(redb::TableError::TableDoesNotExist(_)) => None,
+                    Err(error) => return Err(StoreError::from_redb(error)),
+                };
+                self.opened.borrow_mut().insert(name, table.clone());
+                table
+            }
+        };
+        match table {
+            Some(table) => use_it(&table),
+            None => Ok(absent),
         }
     }
 }
@@ -255,16 +264,30 @@ pub struct Txn<'t> {
     txn: &'t redb::WriteTransaction,
     opened: RefCell<HashMap<&'static str, redb::Table<'t, Bytes, Bytes>>>,
     writes: std::cell::Cell<u64>,
+    /// The first thing that the disk refused: after it redb refuses everything, whatever a command makes of it.
+    failure: RefCell<Option<StoreError>>,
 }
 
 impl<'t> Txn<'t> {
     pub(super) fn new(txn: &'t redb::WriteTransaction) -> Self {
-        Self { txn, opened: RefCell::default(), writes: std::cell::Cell::new(0) }
+        Self { txn, opened: RefCell::default(), writes: std::cell::Cell::new(0), failure: RefCell::default() }
     }
 
     /// How many writes were made so far: a command that is refused must not have added to it.
     pub(super) fn writes(&self) -> u64 {
         self.writes.get()
+    }
+
+    /// What the disk refused, if it did.
+    pub(super) fn failure(&self) -> Option<StoreError> {
+        self.failure.borrow().clone()
+    }
+
+    fn noted<T>(&self, result: Result<T, StoreError>) -> Result<T, StoreError> {
+        if let Err(error) = &result {
+            self.failure.borrow_mut().get_or_insert_with(|| error.clone());
+        }
+        result
     }
 
     /// This transaction, to be read.
@@ -280,10 +303,10 @@ impl<'t> Txn<'t> {
     ) -> Result<T, StoreError> {
         let mut opened = self.opened.borrow_mut();
         if let Some(table) = opened.get_mut(name) {
-            return use_it(table);
+            return self.noted(use_it(table));
         }
-        let mut table = self.txn.open_table(definition(name)).map_err(StoreError::from_redb)?;
-        let result = use_it(&mut table);
+        let mut table = self.noted(self.txn.open_table(definition(name)).map_err(StoreError::from_redb))?;
+        let result = self.noted(use_it(&mut table));
         opened.insert(name, table);
         result
     }
@@ -333,7 +356,7 @@ impl Read for Txn<'_> {
             let mut opened = self.opened.borrow_mut();
             match opened.remove(table) {
                 Some(table) => table,
-                None => self.txn.open_table(definition(table)).map_err(StoreError::from_redb)?,
+                None => self.noted(self.txn.open_table(definition(table)).map_err(StoreError::from_redb))?,
             }
         };
         let result = walk(&taken, span, order, visit);

@@ -14,7 +14,7 @@ use std::{
     },
 };
 
-use parking_lot::{Mutex, RwLock};
+use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 use tokio::sync::{oneshot, watch};
 
 use super::{
@@ -153,12 +153,7 @@ impl Store {
         Self::over(path, key, cache_bytes, database)
     }
 
-    fn over(
-        path: &Path,
-        key: DataKey,
-        cache_bytes: usize,
-        database: SealedDatabase,
-    ) -> Result<Arc<Self>, StoreError> {
+    fn over(path: &Path, key: DataKey, cache_bytes: usize, database: SealedDatabase) -> Result<Arc<Self>, StoreError> {
         let store = Arc::new(Self {
             path: path.to_owned(),
             key,
@@ -186,17 +181,28 @@ impl Store {
     /// # Errors
     /// [`StoreError::Disk`], [`StoreError::Missing`] if the store was closed, and whatever `read` returns.
     pub fn view<T, E: From<StoreError>>(&self, read: impl FnOnce(&dyn Read) -> Result<T, E>) -> Result<T, E> {
-        let database = self.database.read();
-        let database = database.as_ref().ok_or(StoreError::Missing)?;
-        let txn = database.begin_read().map_err(StoreError::from_redb)?;
-        read(&View::new(txn))
+        let guard = self.opened()?;
+        let database = guard.as_ref().ok_or(StoreError::Missing)?;
+        let result = match database.begin_read() {
+            Ok(txn) => read(&View::new(txn)),
+            Err(error) => Err(StoreError::from_redb(error).into()),
+        };
+        let sound = database.health().is_sound();
+        drop(guard);
+        if result.is_err() && !sound {
+            self.reopen();
+        }
+        result
     }
 
     /// [`Store::view`] on the blocking pool, so that a slow disk holds up nobody else.
     ///
     /// # Errors
     /// As [`Store::view`].
-    pub async fn read<T, E>(self: &Arc<Self>, read: impl FnOnce(&dyn Read) -> Result<T, E> + Send + 'static) -> Result<T, E>
+    pub async fn read<T, E>(
+        self: &Arc<Self>,
+        read: impl FnOnce(&dyn Read) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
     where
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
@@ -342,59 +348,69 @@ impl Store {
             if self.reading_only.load(Ordering::Acquire) {
                 return Err(StoreError::ReadOnly);
             }
-            let database = self.database.read();
-            let database = database.as_ref().ok_or(StoreError::Missing)?;
-            let mut txn = database.begin_write().map_err(StoreError::from_redb)?;
-            let bytes = std::fs::metadata(&self.path).map_or(u64::MAX, |file| file.len());
-            txn.set_quick_repair(bytes < QUICK_REPAIR_BYTES_MAX);
-            let tables = Txn::new(&txn);
-            let mut expected = 0;
-            let worked = work(&tables).and_then(|()| {
-                if tables.writes() > 0 {
-                    expected = tables.reader().get(&FACTS, &"commits".to_owned())?.unwrap_or(0) + 1;
-                    tables.put(&FACTS, &"commits".to_owned(), &expected)?;
+            let guard = self.opened()?;
+            let database = guard.as_ref().ok_or(StoreError::Missing)?;
+            match database.begin_write() {
+                Ok(mut txn) => {
+                    let bytes = std::fs::metadata(&self.path).map_or(u64::MAX, |file| file.len());
+                    txn.set_quick_repair(bytes < QUICK_REPAIR_BYTES_MAX);
+                    match run(txn, work) {
+                        Ran::Done => return Ok(()),
+                        Ran::Refused(error) => return Err(error),
+                        Ran::Failed { expected, error } => (expected, error),
+                    }
                 }
-                Ok(())
-            });
-            drop(tables);
-            match worked {
-                Ok(()) if expected == 0 => {
-                    txn.abort().map_err(StoreError::from_redb)?;
-                    return Ok(());
-                }
-                Ok(()) => match txn.commit() {
-                    Ok(()) => return Ok(()),
-                    Err(error) => (Some(expected), StoreError::from_redb(error)),
-                },
-                Err(StoreError::Panicked) => {
-                    txn.abort().map_err(StoreError::from_redb)?;
-                    return Err(StoreError::Panicked);
-                }
-                Err(error) => {
-                    // The abort may fail for the same reason; the reopening below settles it either way.
-                    let _ = txn.abort();
-                    (None, error)
-                }
+                Err(error) => (None, StoreError::from_redb(error)),
             }
         };
         self.settle(expected, failure)
     }
 
-    /// After an I/O error redb refuses everything, so the file is opened afresh; then the count of commits tells whether
-    /// the group was kept. After a failed *sync* that count cannot be trusted, since it may be read from memory.
-    fn settle(&self, expected: Option<u64>, failure: StoreError) -> Result<(), StoreError> {
+    /// The open database, opened again if an earlier failure left it closed.
+    fn opened(&self) -> Result<RwLockReadGuard<'_, Option<SealedDatabase>>, StoreError> {
+        let guard = self.database.read();
+        if guard.is_some() {
+            return Ok(guard);
+        }
+        drop(guard);
+        if self.queue.lock().closed {
+            return Err(StoreError::Missing);
+        }
+        self.reopen();
+        let guard = self.database.read();
+        if guard.is_some() {
+            return Ok(guard);
+        }
+        Err(StoreError::Unopened { reason: "the disk failed, and the file cannot be opened again yet".to_owned() })
+    }
+
+    /// Opens the file afresh if something went wrong with it: after an I/O error redb answers nothing more. Returns whether
+    /// a sync had failed, after which nothing is written any more. If it cannot be opened it stays closed, and the next
+    /// use tries again.
+    fn reopen(&self) -> bool {
         let mut guard = self.database.write();
-        let sync_failed = guard.as_ref().is_some_and(|database| database.health().sync_failed());
-        tracing::error!(error = %failure, sync_failed, "a store's write failed; reopening the file");
-        if sync_failed {
-            self.reading_only.store(true, Ordering::Release);
+        if let Some(database) = guard.as_ref() {
+            let health = database.health();
+            if health.sync_failed() {
+                self.reading_only.store(true, Ordering::Release);
+            } else if health.is_sound() && !health.disk_was_full() {
+                // Somebody else has reopened it while this thread waited.
+                return false;
+            }
         }
         *guard = None;
         match backend::open_database(&self.path, &self.key, self.cache_bytes) {
             Ok(database) => *guard = Some(database),
-            Err(error) => return Err(StoreError::OutcomeUnknown { reason: error.to_string() }),
+            Err(error) => tracing::error!(%error, "a store cannot be opened again"),
         }
-        drop(guard);
+        self.reading_only.load(Ordering::Acquire)
+    }
+
+    /// After an I/O error redb refuses everything, so the file is opened afresh; then the count of commits tells whether
+    /// the group was kept. After a failed *sync* that count cannot be trusted, since it may be read from memory.
+    fn settle(&self, expected: Option<u64>, failure: StoreError) -> Result<(), StoreError> {
+        tracing::error!(error = %failure, "a store's write failed; reopening the file");
+        let sync_failed = self.reopen();
         if sync_failed {
             return Err(StoreError::OutcomeUnknown { reason: failure.to_string() });
         }
@@ -409,6 +425,46 @@ impl Store {
 
 fn unopened(error: &backend::BackendError) -> StoreError {
     StoreError::Unopened { reason: error.to_string() }
+}
+
+/// What became of a transaction.
+enum Ran {
+    /// Committed, or there was nothing to commit.
+    Done,
+    /// Rolled back; the disk is well.
+    Refused(StoreError),
+    /// The disk refused. `expected` is the count of commits if the commit itself failed.
+    Failed { expected: Option<u64>, error: StoreError },
+}
+
+fn run(txn: redb::WriteTransaction, work: &mut dyn FnMut(&Txn<'_>) -> Result<(), StoreError>) -> Ran {
+    let tables = Txn::new(&txn);
+    let mut expected = 0;
+    let worked = work(&tables).and_then(|()| {
+        if tables.writes() > 0 {
+            expected = tables.reader().get(&FACTS, &"commits".to_owned())?.unwrap_or(0) + 1;
+            tables.put(&FACTS, &"commits".to_owned(), &expected)?;
+        }
+        Ok(())
+    });
+    let failure = tables.failure();
+    drop(tables);
+    match (worked, failure) {
+        (_, Some(error)) => {
+            // The abort may fail for the same reason; the reopening settles it either way.
+            let _ = txn.abort();
+            Ran::Failed { expected: None, error }
+        }
+        (Ok(()), None) if expected > 0 => match txn.commit() {
+            Ok(()) => Ran::Done,
+            Err(error) => Ran::Failed { expected: Some(expected), error: StoreError::from_redb(error) },
+        },
+        (worked, None) => match (txn.abort(), worked) {
+            (Ok(()), Ok(())) => Ran::Done,
+            (Ok(()), Err(error)) => Ran::Refused(error),
+            (Err(error), _) => Ran::Failed { expected: None, error: StoreError::from_redb(error) },
+        },
+    }
 }
 
 #[cfg(test)]
@@ -460,7 +516,8 @@ mod tests {
         }
         store.close();
         let store = Store::open(&path, key, 1 << 20).expect("opens again");
-        let kept = store.view(|view| view.list(&COUNT, &super::super::Span::all(), super::super::Order::Ascending, 1000));
+        let kept =
+            store.view(|view| view.list(&COUNT, &super::super::Span::all(), super::super::Order::Ascending, 1000));
         let kept: Vec<u64> = kept.expect("reads").into_iter().map(|(n, _)| n).collect();
         assert_eq!(kept, (0..200).filter(|n| !matches!(n % 10, 1..=3)).collect::<Vec<_>>());
     }

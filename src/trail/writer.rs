@@ -7,12 +7,7 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use super::{Entry, Segment, TrailError, read_segment};
-use crate::{
-    clock::Timestamp,
-    ids::OrgId,
-    seal::Keyring,
-    store::Layout,
-};
+use crate::{clock::Timestamp, ids::OrgId, seal::Keyring, store::Layout};
 
 /// How long entries gather.
 const GATHERED_FOR: Duration = Duration::from_secs(1);

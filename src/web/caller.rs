@@ -235,12 +235,10 @@ impl Here {
     fn of(req: &Request, least: Role) -> Result<Self, WebError> {
         let reader = Reader::of(req)?;
         let user = reader.session.as_ref().ok_or(WebError::SignIn)?.user.id;
-        let org: OrgId =
-            req.raw_path_param("org").and_then(|text| text.parse().ok()).ok_or(WebError::NotFound)?;
+        let org: OrgId = req.raw_path_param("org").and_then(|text| text.parse().ok()).ok_or(WebError::NotFound)?;
         let store = reader.app.stores.organization(org)?;
-        let (member, settings) = store.view(|view| {
-            Ok::<_, StoreError>((people::member(view, user)?, members::settings(view)?))
-        })?;
+        let (member, settings) =
+            store.view(|view| Ok::<_, StoreError>((people::member(view, user)?, members::settings(view)?)))?;
         let member = member.filter(|member| member.left_at.is_none()).ok_or(WebError::NotFound)?;
         Asker::note(req, Some(org), Some(Actor::User(user)));
         if member.role < least {

@@ -43,10 +43,8 @@ impl When<'_> {
         let month = self.words.text(&format!("when-month-{}", date.month()));
         let weekday = self.words.text(&format!("when-weekday-{}", date.weekday().to_monday_one_offset()));
         let (day, year) = (date.day().to_string(), date.year().to_string());
-        self.words.fill(
-            key,
-            &[("month", &month), ("day", &day), ("weekday", &weekday), ("time", time), ("year", &year)],
-        )
+        self.words
+            .fill(key, &[("month", &month), ("day", &day), ("weekday", &weekday), ("time", time), ("year", &year)])
     }
 
     /// 11月24日（火）; the year is added where it is not this one.
@@ -104,11 +102,7 @@ impl When<'_> {
             _ if full || date.year() != today.year() => self.day(date),
             _ => self.month_day(date, "when-day", ""),
         };
-        let note = if state == DueState::Overdue {
-            self.words.with("when-overdue", "n", late)
-        } else {
-            String::new()
-        };
+        let note = if state == DueState::Overdue { self.words.with("when-overdue", "n", late) } else { String::new() };
         Due { state, text, note }
     }
 }
@@ -189,8 +183,15 @@ pub fn bytes(count: u64) -> String {
 /// The name of a browser and its system, out of what it calls itself.
 #[must_use]
 pub fn agent(text: &str) -> String {
-    let find = |known: &[(&str, &'static str)]| known.iter().find(|(mark, _)| text.contains(mark)).map(|(_, name)| *name);
-    let browser = find(&[("Edg/", "Edge"), ("Firefox/", "Firefox"), ("Chrome/", "Chrome"), ("Safari/", "Safari"), ("curl/", "curl")]);
+    let find =
+        |known: &[(&str, &'static str)]| known.iter().find(|(mark, _)| text.contains(mark)).map(|(_, name)| *name);
+    let browser = find(&[
+        ("Edg/", "Edge"),
+        ("Firefox/", "Firefox"),
+        ("Chrome/", "Chrome"),
+        ("Safari/", "Safari"),
+        ("curl/", "curl"),
+    ]);
     let system = find(&[
         ("iPhone", "iPhone"),
         ("iPad", "iPad"),

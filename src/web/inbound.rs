@@ -90,8 +90,7 @@ async fn take(req: &Request, body: Body) -> Result<Response, WebError> {
         bytes,
     };
     let plan = delivery::plan(&hook, &board, &body, delivery, card, &untitled(&app, &hook));
-    let incoming =
-        Incoming { id: delivery, card, hook: hook.id, at: now, sender_id, signed, body, plan };
+    let incoming = Incoming { id: delivery, card, hook: hook.id, at: now, sender_id, signed, body, plan };
     let weight = incoming.body.bytes.len();
     let receipt = store.submit(weight, move |txn| delivery::receive(txn, &incoming)).await.map_err(WebError::from)?;
     Ok(answer(&receipt))

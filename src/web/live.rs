@@ -22,8 +22,8 @@ use tokio::{sync::watch, time::Instant};
 use super::{
     answer::WebError,
     caller::{Guest, Here},
-    pages::{board::Tiler, path_id},
     format::People,
+    pages::{board::Tiler, path_id},
 };
 use crate::{
     ids::{BoardId, CardId, UserId},

@@ -5,6 +5,7 @@
 //! every request and every answer passes.
 
 pub mod answer;
+pub mod api;
 pub mod app;
 pub mod assets;
 pub mod caller;

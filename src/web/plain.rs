@@ -1,6 +1,9 @@
 //! Answers without words: health, and embedded files.
 
-use poem::{Request, Response, Result, handler, http::{StatusCode, header}};
+use poem::{
+    Request, Response, Result, handler,
+    http::{StatusCode, header},
+};
 
 use super::{
     answer::{WebError, see_other},

@@ -259,9 +259,9 @@ fn protect(headers: &mut HeaderMap, asked: &Asked, id: &RequestId, app: &App) {
 
 /// Packs an answer of text if the client can unpack it.
 async fn pack(mut response: Response, asked: &Asked) -> Response {
-    let text = response
-        .content_type()
-        .is_some_and(|kind| kind.starts_with("text/html") || kind.starts_with("application/json") || kind.starts_with("application/problem"));
+    let text = response.content_type().is_some_and(|kind| {
+        kind.starts_with("text/html") || kind.starts_with("application/json") || kind.starts_with("application/problem")
+    });
     let Some(packing) = asked.packing else { return response };
     if !text || response.headers().contains_key(header::CONTENT_ENCODING) {
         return response;

@@ -79,7 +79,8 @@ impl Words {
         // Isolation marks would stand in page titles and mails as stray characters.
         bundle.set_use_isolating(false);
         for path in Locales::iter().filter(|path| path.starts_with(language.tag())) {
-            let source = Locales::get(&path).map(|file| String::from_utf8_lossy(&file.data).into_owned()).unwrap_or_default();
+            let source =
+                Locales::get(&path).map(|file| String::from_utf8_lossy(&file.data).into_owned()).unwrap_or_default();
             let resource = FluentResource::try_new(source).unwrap_or_else(|(readable, errors)| {
                 tracing::error!(%path, ?errors, "a locale file has broken messages");
                 readable

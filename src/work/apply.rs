@@ -106,7 +106,9 @@ impl Occasion<'_, '_> {
             Event::StatusMoved { status, after, .. } => {
                 if let Some(from) = board.statuses.iter().position(|known| known.id == *status) {
                     let moved = board.statuses.remove(from);
-                    let at = after.and_then(|id| board.statuses.iter().position(|known| known.id == id)).map_or(0, |at| at + 1);
+                    let at = after
+                        .and_then(|id| board.statuses.iter().position(|known| known.id == id))
+                        .map_or(0, |at| at + 1);
                     board.statuses.insert(at, moved);
                 }
             }
@@ -134,7 +136,21 @@ impl Occasion<'_, '_> {
 
     fn card_event(&self, event: &Event) -> Result<(), StoreError> {
         match event {
-            Event::CardCreated { card: id, board, number, title, status, rank, assignees, labels, due, values, has_body, delivery, .. } => {
+            Event::CardCreated {
+                card: id,
+                board,
+                number,
+                title,
+                status,
+                rank,
+                assignees,
+                labels,
+                due,
+                values,
+                has_body,
+                delivery,
+                ..
+            } => {
                 let card = Card {
                     id: *id,
                     board: *board,
@@ -226,7 +242,11 @@ impl Occasion<'_, '_> {
                 let mut card = self.card(*id)?;
                 card.comments += 1;
                 (card.attention, card.attention_by) = (self.number, self.actor);
-                self.txn.put(&COMMENTS, &(*id, *comment), &Comment { by: self.actor, at: self.at, text: self.number })?;
+                self.txn.put(
+                    &COMMENTS,
+                    &(*id, *comment),
+                    &Comment { by: self.actor, at: self.at, text: self.number },
+                )?;
                 self.keep(card, None)?;
                 self.tally(*board, |_| {})
             }

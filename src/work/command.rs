@@ -79,31 +79,110 @@ impl NewValue {
 pub enum Command {
     /// Makes a board; it must have a status and unused ids.
     CreateBoard(Board),
-    RenameBoard { board: BoardId, name: Name },
-    AddStatus { board: BoardId, id: StatusId, name: Name, kind: StatusKind },
-    ChangeStatus { board: BoardId, id: StatusId, name: Name, kind: StatusKind },
-    MoveStatus { board: BoardId, id: StatusId, after: Option<StatusId> },
-    RemoveStatus { board: BoardId, id: StatusId },
-    AddField { board: BoardId, id: FieldId, key: FieldKey, label: Name },
-    RenameField { board: BoardId, id: FieldId, label: Name },
-    RemoveField { board: BoardId, id: FieldId },
-    AddLabel { board: BoardId, id: LabelId, name: Name, hue: u8 },
-    ChangeLabel { board: BoardId, id: LabelId, name: Name, hue: u8 },
-    RemoveLabel { board: BoardId, id: LabelId },
+    RenameBoard {
+        board: BoardId,
+        name: Name,
+    },
+    AddStatus {
+        board: BoardId,
+        id: StatusId,
+        name: Name,
+        kind: StatusKind,
+    },
+    ChangeStatus {
+        board: BoardId,
+        id: StatusId,
+        name: Name,
+        kind: StatusKind,
+    },
+    MoveStatus {
+        board: BoardId,
+        id: StatusId,
+        after: Option<StatusId>,
+    },
+    RemoveStatus {
+        board: BoardId,
+        id: StatusId,
+    },
+    AddField {
+        board: BoardId,
+        id: FieldId,
+        key: FieldKey,
+        label: Name,
+    },
+    RenameField {
+        board: BoardId,
+        id: FieldId,
+        label: Name,
+    },
+    RemoveField {
+        board: BoardId,
+        id: FieldId,
+    },
+    AddLabel {
+        board: BoardId,
+        id: LabelId,
+        name: Name,
+        hue: u8,
+    },
+    ChangeLabel {
+        board: BoardId,
+        id: LabelId,
+        name: Name,
+        hue: u8,
+    },
+    RemoveLabel {
+        board: BoardId,
+        id: LabelId,
+    },
     /// Puts a board away, or takes it back.
-    ArchiveBoard { board: BoardId, on: bool },
-    AdmitGuest { board: BoardId, user: UserId, on: bool },
+    ArchiveBoard {
+        board: BoardId,
+        on: bool,
+    },
+    AdmitGuest {
+        board: BoardId,
+        user: UserId,
+        on: bool,
+    },
     CreateCard(NewCard),
     /// Changes scalars of a card. With `based_on`, a scalar that somebody else changed after that version is a conflict;
     /// with `whole`, any change after it is.
-    SetValues { card: CardId, values: Vec<NewValue>, based_on: Option<u64>, whole: bool },
-    MoveCard { card: CardId, status: StatusId, place: Place },
-    Assign { card: CardId, user: UserId, on: bool },
-    Label { card: CardId, label: LabelId, on: bool },
-    Comment { card: CardId, id: CommentId, text: Comment },
-    Archive { card: CardId },
-    Trash { card: CardId },
-    Restore { card: CardId },
+    SetValues {
+        card: CardId,
+        values: Vec<NewValue>,
+        based_on: Option<u64>,
+        whole: bool,
+    },
+    MoveCard {
+        card: CardId,
+        status: StatusId,
+        place: Place,
+    },
+    Assign {
+        card: CardId,
+        user: UserId,
+        on: bool,
+    },
+    Label {
+        card: CardId,
+        label: LabelId,
+        on: bool,
+    },
+    Comment {
+        card: CardId,
+        id: CommentId,
+        text: Comment,
+    },
+    Archive {
+        card: CardId,
+    },
+    Trash {
+        card: CardId,
+    },
+    Restore {
+        card: CardId,
+    },
 }
 
 /// What came of a command.

@@ -1,15 +1,14 @@
 //! Deciding: a command and a state in, events or a refusal out. Reads only.
 
 use super::{
-    Board, Card, CardState, Change, Command, Decision, Event, Field, Label, NewCard, NewValue, Outcome, Place,
-    Rank, Refusal, Status, WorkError,
+    Board, Card, CardState, Change, Command, Decision, Event, Field, Label, NewCard, NewValue, Outcome, Place, Rank,
+    Refusal, Status, WorkError,
     board::{BOARDS, TALLIES},
     card::{CARDS, COLUMN, TEXTS},
 };
 use crate::{
     ids::{BoardId, CardId, StatusId, UserId},
-    limits,
-    people,
+    limits, people,
     store::{Order, Read, Span},
     text::Comment,
 };
@@ -356,9 +355,8 @@ fn change_of(
         NewValue::Body(to) => {
             let from = card.body.map(|number| view.get(&TEXTS, &number)).transpose()?.flatten().unwrap_or_default();
             let text = to.as_ref().map_or("", Comment::as_str);
-            (from != text).then(|| {
-                (Change::Body { from: card.body, empty: text.is_empty() }, from, Some(text.to_owned()))
-            })
+            (from != text)
+                .then(|| (Change::Body { from: card.body, empty: text.is_empty() }, from, Some(text.to_owned())))
         }
         NewValue::Due(to) => (card.due != *to).then(|| {
             let theirs = card.due.map(|date| date.to_string()).unwrap_or_default();
@@ -368,9 +366,8 @@ fn change_of(
             let field = board.field(*id).ok_or(Refusal::NotFound { what: "field" })?;
             let from = card.value(*id).to_owned();
             let to = to.as_ref().map_or("", |value| value.as_str()).to_owned();
-            (from != to).then(|| {
-                (Change::Value { field: *id, label: field.label.clone(), from: from.clone(), to }, from, None)
-            })
+            (from != to)
+                .then(|| (Change::Value { field: *id, label: field.label.clone(), from: from.clone(), to }, from, None))
         }
     })
 }

@@ -14,6 +14,8 @@ mod rank;
 pub mod read;
 mod refusal;
 mod template;
+#[cfg(test)]
+mod tests;
 
 pub use apply::apply;
 pub use board::{Board, Field, Label, Status, StatusKind, Tally};

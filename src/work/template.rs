@@ -44,7 +44,9 @@ impl Template {
     pub fn statuses(self) -> &'static [(&'static str, StatusKind)] {
         use StatusKind::{Doing, Done, Review, Todo, Waiting};
         match self {
-            Self::Empty => &[("template-status-todo", Todo), ("template-status-doing", Doing), ("template-status-done", Done)],
+            Self::Empty => {
+                &[("template-status-todo", Todo), ("template-status-doing", Doing), ("template-status-done", Done)]
+            }
             Self::Inquiries => &[
                 ("template-status-new", Todo),
                 ("template-status-answering", Doing),
@@ -107,12 +109,19 @@ impl Template {
     pub fn labels(self) -> &'static [(&'static str, u8)] {
         match self {
             Self::Empty => &[],
-            Self::Inquiries => {
-                &[("template-label-estimate", 2), ("template-label-billing", 1), ("template-label-defect", 5), ("template-label-other", 6)]
-            }
+            Self::Inquiries => &[
+                ("template-label-estimate", 2),
+                ("template-label-billing", 1),
+                ("template-label-defect", 5),
+                ("template-label-other", 6),
+            ],
             Self::Tasks => &[("template-label-urgent", 1), ("template-label-improvement", 3)],
-            Self::Hiring => &[("template-label-engineer", 5), ("template-label-sales", 2), ("template-label-office", 3)],
-            Self::Expenses => &[("template-label-travel", 4), ("template-label-goods", 2), ("template-label-entertainment", 6)],
+            Self::Hiring => {
+                &[("template-label-engineer", 5), ("template-label-sales", 2), ("template-label-office", 3)]
+            }
+            Self::Expenses => {
+                &[("template-label-travel", 4), ("template-label-goods", 2), ("template-label-entertainment", 6)]
+            }
         }
     }
 

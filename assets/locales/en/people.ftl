@@ -33,6 +33,12 @@ new-board-template-hint = Statuses can be renamed, added and removed afterwards.
 new-board-submit = Create board
 new-board-cancel = Cancel
 
+template-empty-hint = Starts with the fewest columns.
+template-inquiries-hint = For questions that arrive by form or mail.
+template-tasks-hint = For sharing a team's work.
+template-hiring-hint = For following each applicant.
+template-expenses-hint = For claims, from request to payment.
+
 ## Roles
 role-owner = Owner
 role-owner-hint = All settings, export, erasing the organization

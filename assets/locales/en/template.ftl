@@ -1,13 +1,8 @@
 template-empty = Empty board
-template-empty-hint = Starts with the fewest columns.
 template-inquiries = Inquiries
-template-inquiries-hint = For questions that arrive by form or mail.
 template-tasks = Tasks
-template-tasks-hint = For sharing a team's work.
 template-hiring = Hiring
-template-hiring-hint = For following each applicant.
 template-expenses = Expenses
-template-expenses-hint = For claims, from request to payment.
 template-status-todo = To do
 template-status-doing = In progress
 template-status-done = Done

@@ -30,6 +30,12 @@ new-board-template-hint = 状態の名前と数は、作ったあとで変えら
 new-board-submit = ボードを作る
 new-board-cancel = やめる
 
+template-empty-hint = 最小の列から始めます。
+template-inquiries-hint = フォームやメールで届く問い合わせに。
+template-tasks-hint = チームの仕事の分担と進み具合に。
+template-hiring-hint = 応募者ごとの選考の進み具合に。
+template-expenses-hint = 申請から精算までの確認に。
+
 ## 役割
 role-owner = オーナー
 role-owner-hint = すべての設定、書き出し、組織の消去

@@ -1,13 +1,8 @@
 template-empty = 空のボード
-template-empty-hint = 最小の列から始めます。
 template-inquiries = 問い合わせ対応
-template-inquiries-hint = フォームやメールで届く問い合わせに。
 template-tasks = タスク管理
-template-tasks-hint = チームの仕事の分担と進み具合に。
 template-hiring = 採用
-template-hiring-hint = 応募者ごとの選考の進み具合に。
 template-expenses = 経費申請
-template-expenses-hint = 申請から精算までの確認に。
 template-status-todo = 未着手
 template-status-doing = 進行中
 template-status-done = 完了

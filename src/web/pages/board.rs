@@ -2,7 +2,11 @@
 
 use std::sync::Arc;
 
-use poem::{Request, Response, Result, handler, http::StatusCode, web::{Form, Query}};
+use poem::{
+    Request, Response, Result, handler,
+    http::StatusCode,
+    web::{Form, Query},
+};
 use serde::Deserialize;
 
 use super::{command, id, parse, path_id, wants_fragment};

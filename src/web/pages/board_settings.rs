@@ -56,11 +56,7 @@ async fn render(
             let fields = board
                 .fields
                 .iter()
-                .map(|field| FieldLine {
-                    id: field.id.to_string(),
-                    label: field.label.clone(),
-                    key: field.key.clone(),
-                })
+                .map(|field| FieldLine { id: field.id.to_string(), label: field.label.clone(), key: field.key.clone() })
                 .collect();
             page_with(
                 status,
@@ -138,8 +134,8 @@ fn kind(name: &str) -> Result<StatusKind, WebError> {
 pub async fn add_status(admin: Admin, req: &Request, Form(form): Form<StatusForm>) -> Result<Response> {
     let board = path_id(req, "board")?;
     let id = StatusId::fresh(admin.app().now());
-    let asked = parse::<Name>(&form.name)
-        .and_then(|name| Ok(Command::AddStatus { board, id, name, kind: kind(&form.kind)? }));
+    let asked =
+        parse::<Name>(&form.name).and_then(|name| Ok(Command::AddStatus { board, id, name, kind: kind(&form.kind)? }));
     carry_out(&admin.0, board, "status".to_owned(), form.name, asked).await
 }
 

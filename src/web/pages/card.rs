@@ -126,8 +126,12 @@ pub async fn set_value(member: Member, req: &Request, Form(form): Form<ValueForm
             }
             Ok(Command::MoveCard { card, status, place: Place::Top })
         }
-        field => new_value(field, &form.value)
-            .map(|value| Command::SetValues { card, values: vec![value], based_on: form.version, whole: false }),
+        field => new_value(field, &form.value).map(|value| Command::SetValues {
+            card,
+            values: vec![value],
+            based_on: form.version,
+            whole: false,
+        }),
     };
     let result = match asked {
         Ok(asked) => command(&here, form.value.len(), asked).await.map_err(WebError::from),

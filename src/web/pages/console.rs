@@ -88,7 +88,8 @@ pub async fn overview(operator: Operator) -> Result<Response> {
     let reader = &operator.reader;
     let (app, words) = (&reader.app, reader.words());
     let when = When { words, zone: &app.zone, now: app.now() };
-    let organizations = app.stores.system().read(|view| directory::organizations(view)).await.map_err(WebError::from)?;
+    let organizations =
+        app.stores.system().read(|view| directory::organizations(view)).await.map_err(WebError::from)?;
     let waiting = mails_waiting(app).await?;
     let uptime = uptime(words, app.now().since(app.started_at).as_secs());
     let tile = |name: &str, figure: String, note: String, state: State| Tile {
@@ -107,7 +108,12 @@ pub async fn overview(operator: Operator) -> Result<Response> {
         tile("version", env!("CARGO_PKG_VERSION").to_owned(), String::new(), State::Plain),
         tile("uptime", uptime.clone(), String::new(), State::Ok),
         tile("organizations", organizations.len().to_string(), String::new(), State::Plain),
-        tile("mail", waiting.to_string(), String::new(), if waiting > 0 && !app.mail_works { State::Warn } else { State::Ok }),
+        tile(
+            "mail",
+            waiting.to_string(),
+            String::new(),
+            if waiting > 0 && !app.mail_works { State::Warn } else { State::Ok },
+        ),
     ];
     let served = app.tls.status().served;
     let expires = served.as_ref().map(|served| when.stamp(served.not_after)).unwrap_or_default();

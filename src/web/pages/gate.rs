@@ -59,9 +59,12 @@ struct SignInQuery {
 }
 
 fn sign_in_page(reader: &Reader, mail: Input, next: String) -> SignIn {
-    let root = reader.app.tls.status().internal_root.filter(|_| {
-        reader.app.tls.status().served.is_some_and(|served| served.origin == Origin::Internal)
-    });
+    let root = reader
+        .app
+        .tls
+        .status()
+        .internal_root
+        .filter(|_| reader.app.tls.status().served.is_some_and(|served| served.origin == Origin::Internal));
     SignIn {
         chrome: reader.chrome(Section::None),
         mail,
@@ -273,9 +276,7 @@ pub async fn show_link(reader: Reader, req: &Request, Query(query): Query<LinkQu
         }
         Some(Purpose::SignIn(_)) => LinkState::Confirm { token: query.t, mail: None },
         None => match pending_of(req).map(|cookie| pending(&reader.app, &cookie)).transpose()? {
-            Some(Some(pending)) => {
-                LinkState::Confirm { token: query.t, mail: Some(pending.mail.as_str().to_owned()) }
-            }
+            Some(Some(pending)) => LinkState::Confirm { token: query.t, mail: Some(pending.mail.as_str().to_owned()) },
             _ => LinkState::OtherBrowser,
         },
     };
@@ -308,8 +309,7 @@ pub async fn follow_link(reader: Reader, req: &Request, Form(form): Form<LinkFor
         }
         None => {
             let cookie = pending_of(req);
-            let tried =
-                system.submit(64, move |txn| sign_in::try_link(txn, now, cookie.as_ref(), &secret)).await;
+            let tried = system.submit(64, move |txn| sign_in::try_link(txn, now, cookie.as_ref(), &secret)).await;
             match tried.map_err(WebError::from)? {
                 Tried::In { user, next } => begin(&reader.app, req, user, next.as_deref().unwrap_or("/")).await,
                 _ => Ok(page_with(StatusCode::FORBIDDEN, &link_page(&reader, LinkState::OtherBrowser))?),
@@ -390,7 +390,8 @@ pub async fn language(req: &Request, Form(form): Form<LanguageForm>) -> Result<R
     let Some(language) = Language::from_tag(&form.lang) else { return Err(WebError::Bad("lang").into()) };
     let back = came_from(req).unwrap_or_else(|| safe_path(&form.back).to_owned());
     let mut response = see_other(&back);
-    let text = format!("{LANGUAGE_COOKIE}={}; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=31536000", language.tag());
+    let text =
+        format!("{LANGUAGE_COOKIE}={}; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=31536000", language.tag());
     if let Ok(value) = HeaderValue::from_str(&text) {
         response.headers_mut().append(header::SET_COOKIE, value);
     }

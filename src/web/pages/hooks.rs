@@ -2,7 +2,11 @@
 
 use std::sync::Arc;
 
-use poem::{Request, Response, Result, handler, http::StatusCode, web::{Form, Query}};
+use poem::{
+    Request, Response, Result, handler,
+    http::StatusCode,
+    web::{Form, Query},
+};
 use serde::Deserialize;
 
 use super::{id, parse, path_id, rule};
@@ -277,17 +281,10 @@ pub async fn rename(admin: Admin, req: &Request, Form(form): Form<NameForm>) -> 
 #[handler]
 pub async fn remove(admin: Admin, req: &Request) -> Result<Response> {
     let (here, id) = (Arc::clone(&admin.0), path_id::<HookId>(req, "hook")?);
-    let board = here
-        .store
-        .view(|view| endpoint::hook(view, id))
-        .map_err(WebError::from)?
-        .ok_or(WebError::NotFound)?
-        .board;
+    let board =
+        here.store.view(|view| endpoint::hook(view, id)).map_err(WebError::from)?.ok_or(WebError::NotFound)?.board;
     let (now, actor) = (here.app().now(), here.actor());
-    here.store
-        .submit(64, move |txn| endpoint::remove(txn, now, actor, id))
-        .await
-        .map_err(WebError::from)?;
+    here.store.submit(64, move |txn| endpoint::remove(txn, now, actor, id)).await.map_err(WebError::from)?;
     Ok(see_other(&format!("/o/{}/boards/{board}/hooks", here.org)))
 }
 

@@ -98,7 +98,9 @@ pub async fn show(reader: Reader, req: &Request) -> Result<Response> {
             let name = invitation.mail.split('@').next().unwrap_or_default().to_owned();
             InvitationState::Join { invitation, token: token.clone(), name: Input::of(name) }
         }
-        Ok(()) => InvitationState::OtherAccount { invitation, current: reader.words().text("invitation-other-current") },
+        Ok(()) => {
+            InvitationState::OtherAccount { invitation, current: reader.words().text("invitation-other-current") }
+        }
     };
     answer(&reader, &token, StatusCode::OK, state)
 }

@@ -76,11 +76,7 @@ fn members_page(
                 role: words.text(&format!("role-{}", member.role.name())),
                 joined: when.day(member.joined_at.in_zone(when.zone).date()),
                 me: member.user == here.member.user,
-                roles: if changeable {
-                    Choice::roles(words, &givable(mine), member.role.name())
-                } else {
-                    Vec::new()
-                },
+                roles: if changeable { Choice::roles(words, &givable(mine), member.role.name()) } else { Vec::new() },
                 removable: changeable && member.user != here.member.user,
                 last_owner,
             }
@@ -156,10 +152,7 @@ async fn send_invitation(here: &Arc<Here>, form: &InviteFields) -> Result<(), We
     let (app, now) = (here.app(), here.app().now());
     // Who is invited must be able to get a code: the address is known from now on.
     let (mac, fresh) = (app.stores.mail_mac(&mail), UserId::fresh(now));
-    app.stores
-        .system()
-        .submit(128, move |txn| Ok::<_, PeopleError>(directory::ensure_user(txn, &mac, fresh)?))
-        .await?;
+    app.stores.system().submit(128, move |txn| Ok::<_, PeopleError>(directory::ensure_user(txn, &mac, fresh)?)).await?;
     let request = request(here, InvitationId::fresh(now), mail, role);
     let (by, asker) = (here.member.user, here.member.role);
     here.store.submit(512, move |txn| invitations::invite(txn, now, by, asker, &request)).await?;
@@ -181,10 +174,7 @@ pub async fn resend(admin: Admin, req: &Request) -> Result<Response> {
         .ok_or(WebError::NotFound)?;
     let request = request(&here, id, known.mail, known.role);
     let (now, by) = (here.app().now(), here.member.user);
-    here.store
-        .submit(512, move |txn| invitations::resend(txn, now, by, &request))
-        .await
-        .map_err(WebError::from)?;
+    here.store.submit(512, move |txn| invitations::resend(txn, now, by, &request)).await.map_err(WebError::from)?;
     here.app().postbox.queued(Some(here.org));
     Ok(back(&here))
 }

@@ -105,8 +105,9 @@ fn audit(here: &Here, view: &dyn Read, people: &People, when: &When<'_>) -> Resu
         let what = match header.room {
             Room::People => history::read::<people::Event>(view, header.room, number)?
                 .map(|entry| people_line(here, people, &entry.event)),
-            Room::Hooks => history::read::<endpoint::Event>(view, header.room, number)?
-                .map(|entry| hook_line(here, &entry.event)),
+            Room::Hooks => {
+                history::read::<endpoint::Event>(view, header.room, number)?.map(|entry| hook_line(here, &entry.event))
+            }
             Room::Work => history::read::<work::Event>(view, header.room, number)?
                 .and_then(|entry| board_line(here, view, &entry.event)),
         };
@@ -190,8 +191,7 @@ pub async fn rename(admin: Admin, Form(form): Form<NameForm>) -> Result<Response
     let result = match parse::<Name>(&form.name) {
         Ok(name) => {
             let (now, actor) = (here.app().now(), here.actor());
-            let renamed =
-                here.store.submit(256, move |txn| members::rename_organization(txn, now, actor, &name)).await;
+            let renamed = here.store.submit(256, move |txn| members::rename_organization(txn, now, actor, &name)).await;
             match renamed {
                 Ok(()) => sagas::publish_name(&here.app().stores, here.org).await.map_err(WebError::from),
                 Err(error) => Err(error.into()),
@@ -259,8 +259,7 @@ async fn make_token(here: &Arc<Here>, form: &TokenFields) -> Result<String, WebE
 pub async fn revoke_token(admin: Admin, req: &Request) -> Result<Response> {
     let (here, id) = (Arc::clone(&admin.0), path_id::<TokenId>(req, "token")?);
     let (now, actor) = (here.app().now(), here.actor());
-    let revoked: Result<(), PeopleError> =
-        here.store.submit(64, move |txn| tokens::revoke(txn, now, actor, id)).await;
+    let revoked: Result<(), PeopleError> = here.store.submit(64, move |txn| tokens::revoke(txn, now, actor, id)).await;
     revoked.map_err(WebError::from)?;
     Ok(see_other(&format!("/o/{}/settings", here.org)))
 }

@@ -35,16 +35,16 @@ pub async fn show(signed_in: SignedIn) -> Result<Response> {
     let mut mail = operator.and_then(|one| one.mail.as_ref()).map(|mail| mail.as_str().to_owned()).unwrap_or_default();
     for org in &signed_in.user.organizations {
         let (Ok(store), user) = (app.stores.organization(*org), signed_in.user.id) else { continue };
-        let known = store
-            .read(move |view| Ok::<_, WebError>((people::member(view, user)?, members::settings(view)?)))
-            .await?;
+        let known =
+            store.read(move |view| Ok::<_, WebError>((people::member(view, user)?, members::settings(view)?))).await?;
         if let (Some(member), settings) = known {
             member.mail.as_str().clone_into(&mut mail);
             names.push(ProfileName { org: org.to_string(), org_name: settings.name, name: Input::of(member.name) });
         }
     }
     let (user, now) = (signed_in.user.id, app.now());
-    let mut sessions = app.stores.system().read(move |view| sessions::of_user(view, user, now)).await.map_err(WebError::from)?;
+    let mut sessions =
+        app.stores.system().read(move |view| sessions::of_user(view, user, now)).await.map_err(WebError::from)?;
     sessions.sort_by_key(|session| std::cmp::Reverse(session.used_at));
     let mut chrome = reader.chrome(Section::Profile);
     if let (Some(me), Some(name)) = (&mut chrome.me, names.first()) {

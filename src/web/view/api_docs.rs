@@ -85,12 +85,13 @@ const IF_MATCH: Param = header("If-Match", "api-param-if-match");
 const IDEMPOTENCY: Param = header("Idempotency-Key", "api-param-idempotency");
 
 const BOARD: &str = r#"{"id": "01k…", "name": "Inquiries",
- "statuses": [{"id": "01k…", "name": "New"}, {"id": "01k…", "name": "Done"}],
- "fields": [{"id": "01k…", "key": "email", "label": "Mail", "type": "email"}]}"#;
+ "statuses": [{"id": "01k…", "name": "New", "kind": "todo"}, {"id": "01k…", "name": "Done", "kind": "done"}],
+ "fields": [{"id": "01k…", "key": "email", "label": "Mail", "type": "text"}]}"#;
 
 const CARD: &str = r#"{"id": "01k…", "number": 1293, "title": "Invoice differs from quote",
- "status": "01k…", "assignees": [], "labels": [], "due": null,
- "fields": {"email": "a@example.com"}, "created_at": "2026-11-24T05:31:07.000Z", "version": 1}"#;
+ "status": "01k…", "board": "01k…", "assignees": [], "labels": [], "due": null,
+ "fields": {"email": "a@example.com"}, "body": null, "state": "open", "comments": 0,
+ "created_at": "2026-11-24T05:31:07.000Z", "updated_at": "2026-11-24T05:31:07.000Z", "version": 1}"#;
 
 /// Every operation that the page explains, in its order.
 pub const GROUPS: &[Group] = &[
@@ -118,7 +119,7 @@ pub const GROUPS: &[Group] = &[
                     IDEMPOTENCY,
                 ],
                 request: r#"{"name": "Inquiries", "statuses": ["New", "Done"],
- "fields": [{"key": "email", "label": "Mail", "type": "email"}]}"#,
+ "fields": [{"key": "email", "label": "Mail", "type": "text"}]}"#,
                 answer: (201, BOARD),
             },
         ],
@@ -135,6 +136,7 @@ pub const GROUPS: &[Group] = &[
                     query("status", "string", "api-param-filter-status"),
                     query("assignee", "string", "api-param-filter-assignee"),
                     query("q", "string", "api-param-q"),
+                    query("state", "string", "api-param-filter-state"),
                     LIMIT,
                     CURSOR,
                 ],
@@ -193,7 +195,7 @@ pub const GROUPS: &[Group] = &[
                 role: "guest",
                 params: &[must("body", "string", "api-param-comment"), IDEMPOTENCY],
                 request: r#"{"body": "Called back."}"#,
-                answer: (201, r#"{"id": "01k…"}"#),
+                answer: (201, r#"{"id": "01k…", "card": "01k…", "body": "Called back."}"#),
             },
             Operation {
                 method: "GET",
@@ -204,7 +206,7 @@ pub const GROUPS: &[Group] = &[
                 request: "",
                 answer: (
                     200,
-                    r#"{"items": [{"at": "2026-11-24T05:31:07.000Z", "kind": "card.created"}], "next_cursor": null}"#,
+                    r#"{"items": [{"number": 7, "at": "2026-11-24T05:31:07.000Z", "kind": "card.created"}], "next_cursor": null}"#,
                 ),
             },
         ],
@@ -222,6 +224,7 @@ pub const GROUPS: &[Group] = &[
                     must("scheme", "string", "api-param-scheme"),
                     may("secret", "string", "api-param-secret"),
                     may("mapping", "object", "api-param-mapping"),
+                    IDEMPOTENCY,
                 ],
                 request: r#"{"name": "Contact form", "scheme": "standard-webhooks",
  "mapping": {"title": "/data/subject", "fields": {"email": "/data/email"}}}"#,
@@ -239,15 +242,6 @@ pub const GROUPS: &[Group] = &[
                     r#"{"items": [{"id": "01k…", "received_at": "2026-11-24T05:31:07.000Z",
    "outcome": "accepted", "card": "01k…", "duplicate_of": null}], "next_cursor": null}"#,
                 ),
-            },
-            Operation {
-                method: "POST",
-                path: "/orgs/{org}/deliveries/{delivery}/replay",
-                key: "api-replay",
-                role: "admin",
-                params: &[],
-                request: "",
-                answer: (200, r#"{"delivery": "01k…", "outcome": "accepted", "card": "01k…"}"#),
             },
         ],
     },
@@ -272,8 +266,8 @@ pub const GROUPS: &[Group] = &[
                 request: "",
                 answer: (
                     200,
-                    r#"{"items": [{"at": "2026-11-24T05:31:07.000Z", "actor": "01k…", "kind": "member.role"}],
- "next_cursor": null}"#,
+                    r#"{"items": [{"number": 9, "at": "2026-11-24T05:31:07.000Z",
+   "actor": {"kind": "user", "id": "01k…"}, "kind": "member.role"}], "next_cursor": null}"#,
                 ),
             },
         ],

@@ -8,7 +8,7 @@ use super::{
     parts::Shape,
 };
 use crate::{
-    web::{format::shape, words::Words},
+    web::{format, words::Words},
     work,
 };
 
@@ -95,27 +95,24 @@ pub struct TemplateStatus {
 }
 
 impl BoardTemplate {
-    /// All templates in the reader's language; `chosen` is the value of the one that is selected. A board is made from
-    /// the same list, so that the preview tells the truth.
+    /// All templates in the reader's language; `chosen` is the name of the one that is selected. A board is made with
+    /// exactly these statuses.
     #[must_use]
     pub fn all(words: &Words, chosen: &str) -> Vec<Self> {
         work::Template::ALL
-            .into_iter()
-            .map(|template| {
-                let value = template.name();
-                Self {
-                    choice: Choice {
-                        value: value.to_owned(),
-                        name: words.text(&format!("template-{value}")),
-                        hint: words.text(&format!("template-{value}-hint")),
-                        chosen: value == chosen,
-                    },
-                    statuses: template
-                        .statuses()
-                        .iter()
-                        .map(|&(key, kind)| TemplateStatus { name: words.text(key), shape: shape(kind) })
-                        .collect(),
-                }
+            .iter()
+            .map(|template| Self {
+                choice: Choice {
+                    value: template.name().to_owned(),
+                    name: words.text(&format!("template-{}", template.name())),
+                    hint: words.text(&format!("template-{}-hint", template.name())),
+                    chosen: template.name() == chosen,
+                },
+                statuses: template
+                    .statuses()
+                    .iter()
+                    .map(|(key, kind)| TemplateStatus { name: words.text(key), shape: format::shape(*kind) })
+                    .collect(),
             })
             .collect()
     }
@@ -127,13 +124,12 @@ mod tests {
     use crate::web::words::Language;
 
     #[test]
-    fn every_template_and_status_has_a_name() {
-        for language in Language::ALL {
-            for template in BoardTemplate::all(language.words(), "tasks") {
+    fn every_template_is_named_in_both_languages() {
+        for words in Language::ALL.map(Language::words) {
+            for template in BoardTemplate::all(words, "tasks") {
                 assert_eq!(template.choice.chosen, template.choice.value == "tasks");
-                let names = template.statuses.iter().map(|status| &status.name);
-                let all: Vec<_> = [&template.choice.name, &template.choice.hint].into_iter().chain(names).collect();
-                assert!(all.iter().all(|name| !name.starts_with("template-")), "{all:?} in {language:?}");
+                let all = template.statuses.iter().map(|status| &status.name).chain([&template.choice.name]);
+                assert!(all.into_iter().all(|name| !name.starts_with("template-")), "{}", template.choice.value);
             }
         }
     }
