@@ -1,0 +1,146 @@
+//! Data folders that no appliance serves: filled by the real commands, and counted after a kill.
+
+use std::{collections::HashMap, error::Error, fs, path::Path, sync::Arc, time::Instant};
+
+use serde_json::json;
+use workrun::{
+    clock::Clock,
+    hooks::{delivery, endpoint},
+    ids::{CardId, CommentId, OrgId},
+    seal::{Keyring, RootKey},
+    store::{Layout, Shelf, Store, history::Actor},
+    text::{Comment, Title},
+    work::{self, Command, NewCard, Place, WorkError},
+};
+
+use crate::{Options, Outcome};
+
+/// Cards that one transaction makes.
+const GROUP: u64 = 4_000;
+/// The redb cache while filling; an appliance has its own setting.
+const CACHE_BYTES: usize = 256 << 20;
+/// How cards lie in the columns from the left, in percent.
+const COLUMNS: [u64; 5] = [30, 15, 10, 5, 40];
+
+const TITLES: [&str; 8] = [
+    "見積もりのご依頼：社内勉強会の会場について",
+    "Disk usage above 85 % on the backup server",
+    "請求書の宛名を変更してほしい",
+    "The export misses cards without a due date",
+    "採用ページからの応募（エンジニア、東京）",
+    "Rotate the certificate before it expires",
+    "納品日の変更をお願いできますか",
+    "Customer asks for an invoice in English",
+];
+const COMMENT: &str = "先方に確認しました。**金曜日まで**にお返事をいただけるとのことです。";
+
+struct Opened {
+    shelf: Shelf,
+    store: Arc<Store>,
+}
+
+fn open(options: &Options) -> Result<Opened, Box<dyn Error>> {
+    let layout = Layout::new(Path::new(options.text("data-dir")?));
+    let root = RootKey::from_file(Path::new(options.text("root-key")?))?;
+    let keyring = Arc::new(Keyring::open(&layout.keyring(), root)?);
+    let shelf = Shelf::new(layout, keyring, CACHE_BYTES, 1);
+    let store = shelf.organization(options.parsed::<OrgId>("org")?)?;
+    Ok(Opened { shelf, store })
+}
+
+/// Makes cards until the organization has `--cards`, over all its boards in turn; the first 1,000 on the first board.
+pub fn fill(options: &Options) -> Outcome {
+    let wanted: u64 = options.parsed("cards")?;
+    let Opened { shelf, store } = open(options)?;
+    let boards = Arc::new(store.view(|view| work::read::boards(view))?);
+    if boards.is_empty() {
+        return Err("the organization has no board".into());
+    }
+    let mut present = 0;
+    for board in boards.iter() {
+        present += store.view(|view| work::read::tally(view, board.id))?.open();
+    }
+    let began = Instant::now();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build()?;
+    let mut at = present;
+    while at < wanted {
+        let (from, to, boards) = (at, (at + GROUP).min(wanted), Arc::clone(&boards));
+        let now = Clock::System.now();
+        let group: Result<(), WorkError> = runtime.block_on(store.submit(1, move |txn| {
+            for number in from..to {
+                let board = &boards[if number < 1000 { 0 } else { (number % boards.len() as u64) as usize }];
+                let mut share = number.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
+                share %= COLUMNS.iter().sum::<u64>();
+                let mut column = 0;
+                for (index, width) in COLUMNS.iter().enumerate() {
+                    column = index;
+                    if share < *width {
+                        break;
+                    }
+                    share -= width;
+                }
+                let status = &board.statuses[column.min(board.statuses.len() - 1)];
+                let Ok(title) = Title::parse(&format!("{} {number}", TITLES[(number % 8) as usize])) else { continue };
+                let card = CardId::fresh(now);
+                let new = NewCard {
+                    status: Some(status.id),
+                    place: Place::Bottom,
+                    labels: board.labels.iter().take((number % 3) as usize).map(|label| label.id).collect(),
+                    body: if number % 4 == 0 { COMMENT.parse().ok() } else { None },
+                    ..NewCard::titled(card, board.id, title)
+                };
+                work::change(txn, Actor::System, now, &Command::CreateCard(new))?;
+                if number % 5 == 0
+                    && let Ok(text) = COMMENT.parse::<Comment>()
+                {
+                    let comment = Command::Comment { card, id: CommentId::fresh(now), text };
+                    work::change(txn, Actor::System, now, &comment)?;
+                }
+            }
+            Ok(())
+        }));
+        group?;
+        at = to;
+    }
+    let seconds = began.elapsed().as_secs_f64();
+    let bytes = fs::metadata(shelf.layout().organization_store(options.parsed("org")?))?.len();
+    shelf.close();
+    Ok(json!({ "cards": at, "made": at - present, "seconds": seconds, "bytes": bytes }))
+}
+
+/// Compares a journal of acknowledged deliveries with what the organization has.
+pub fn check(options: &Options) -> Outcome {
+    let journal = fs::read_to_string(options.text("ack")?)?;
+    let acknowledged: Vec<&str> = journal.lines().filter(|line| !line.is_empty()).collect();
+    let Opened { shelf, store } = open(options)?;
+    let mut present: HashMap<String, u64> = HashMap::new();
+    let (mut cards, mut without_card) = (0_u64, 0_u64);
+    store.view(|view| {
+        for board in work::read::boards(view)? {
+            cards += work::read::tally(view, board.id)?.open();
+            for hook in endpoint::of_board(view, board.id)? {
+                for delivery in delivery::of_hook(view, hook.id, None, usize::MAX)? {
+                    let delivery::Outcome::Accepted { card, .. } = delivery.outcome else { continue };
+                    if work::read::card(view, card)?.is_none() {
+                        without_card += 1;
+                    }
+                    *present.entry(delivery.sender_id.unwrap_or_default()).or_default() += 1;
+                }
+            }
+        }
+        Ok::<_, workrun::store::StoreError>(())
+    })?;
+    shelf.close();
+    let lost = acknowledged.iter().filter(|id| !present.contains_key(**id)).count();
+    let doubled = present.values().filter(|count| **count > 1).count();
+    let known: std::collections::HashSet<&str> = acknowledged.iter().copied().collect();
+    Ok(json!({
+        "acknowledged": acknowledged.len(),
+        "present": present.values().sum::<u64>(),
+        "lost": lost,
+        "doubled": doubled,
+        "without_card": without_card,
+        "present_unacknowledged": present.keys().filter(|id| !known.contains(id.as_str())).count(),
+        "cards": cards,
+    }))
+}
