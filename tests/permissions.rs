@@ -219,6 +219,11 @@ impl World {
             let page = if page.contains("/assets/") { page } else { self.appliance.browser().page("/sign-in") };
             path = format!("/assets/{}", harness::text_between(&page, "/assets/", "\""));
         }
+        if path == "/sign-in/link" {
+            path = format!("{path}?t={}", "0".repeat(26));
+        } else if path.contains("/columns/") {
+            path = format!("{path}?after={}", self.card());
+        }
         assert!(!path.contains([':', '*']), "what stands for the names in {path}? Teach this test to make one");
         path
     }
@@ -232,6 +237,8 @@ impl World {
         let answer = match route.method {
             "get" if path.ends_with("/live") => (path.clone(), head_only(&self.appliance, &caller, &path)).1,
             "get" => caller.get(&path),
+            // Whole where it must be for what is asked about to be looked up.
+            "post" if path.ends_with("/comments") => caller.post(&path, &[("body", "?")]),
             "post" => caller.post(&path, &[]),
             other => panic!("teach this test to send {other}"),
         };
@@ -291,9 +298,7 @@ fn what_belongs_to_another_organization_does_not_exist_in_ones_own() {
             _ => foreign.post(&path, &[]),
         };
         // A form that is not whole may be refused before anything is looked up.
-        if !matches!(answer.status, 404 | 400 | 422)
-            || route.method == "get" && answer.status != 404 && !path.contains("/columns/")
-        {
+        if !matches!(answer.status, 404 | 400 | 422) || route.method == "get" && answer.status != 404 {
             complaints.push(format!("{} {path}: {}", route.method, answer.status));
         }
     }
