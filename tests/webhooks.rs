@@ -294,8 +294,9 @@ fn senders_are_told_what_their_retries_understand() {
             .concat(),
     );
     assert_eq!(connection.head().expect("an answer").0, 413);
-    let exactly = format!("{{\"title\":\"ちょうど\"{}}}", " ".repeat((1 << 20) - 24));
-    assert_eq!(exactly.len(), 1 << 20);
+    let mut exactly = String::from("{\"title\":\"ちょうど\"");
+    exactly.push_str(&" ".repeat((1 << 20) - exactly.len() - 1));
+    exactly.push('}');
     door.post(&[json_type], exactly.as_bytes()).expect(200);
     // Only broken HTTP is a bad request.
     let mut connection = Connection::open(door.appliance.endpoint()).expect("a connection");
