@@ -6,7 +6,7 @@
 use poem::{Route, RouteMethod};
 
 use super::{
-    inbound, live,
+    api, inbound, live,
     pages::{
         board, board_settings, card, console, gate, home, hooks, invitation, list, members, organization, profile,
     },
@@ -72,6 +72,7 @@ site! {
     "/sign-in/link" { get gate::show_link: Anyone, post gate::follow_link: Anyone }
     "/invitations/:token" { get invitation::show: Anyone }
     "/invitations/:token/acceptance" { post invitation::accept: SignedIn }
+    "/api/docs" { get api::docs: Anyone }
     "/hooks/:token" { post inbound::receive: Address }
 
     "/sign-out" { post gate::sign_out: SignedIn }

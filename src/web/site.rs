@@ -4,12 +4,13 @@ use std::{io::Write, sync::Arc, time::Instant};
 
 use askama::Template as _;
 use poem::{
-    Body, Endpoint, IntoEndpoint, Request, Response, Result, Route,
+    Body, Endpoint, IntoEndpoint, Request, Response, Result,
     http::{HeaderMap, HeaderValue, Method, StatusCode, header},
 };
 
 use super::{
     answer::{WebError, html_response, see_other},
+    api,
     app::App,
     caller::{Asker, LANGUAGE_COOKIE, RequestId, cookie},
     format, routes,
@@ -32,11 +33,8 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
 /// The whole site.
 #[must_use]
 pub fn site(app: Arc<App>) -> impl Endpoint<Output = Response> {
-    Site { app, inner: pages().into_endpoint() }
-}
-
-fn pages() -> Route {
-    routes::pages()
+    let inner = routes::pages().nest("/api/v1", api::service(Arc::clone(&app))).into_endpoint();
+    Site { app, inner }
 }
 
 struct Site<E> {
@@ -82,7 +80,7 @@ impl Asked {
         Self {
             method: req.method().clone(),
             back: req.uri().path_and_query().map(|path| path.as_str().to_owned()).unwrap_or_default(),
-            for_people: !path.starts_with("/api/") && !path.starts_with("/hooks/"),
+            for_people: !path.starts_with("/api/v1") && !path.starts_with("/hooks/"),
             path,
             language,
             fragment: req.header("hx-request").is_some(),

@@ -2,7 +2,10 @@
 
 use std::marker::PhantomData;
 
-use poem::{IntoResponse, Response, http::{HeaderValue, StatusCode, header}};
+use poem::{
+    IntoResponse, Response,
+    http::{HeaderValue, StatusCode, header},
+};
 use poem_openapi::{
     ApiResponse, Enum, Object,
     registry::{MetaMediaType, MetaResponse, MetaResponses, Registry},

@@ -12,10 +12,7 @@ use poem_openapi::{
     registry::{MetaParamIn, MetaSchemaRef, MetaSecurityScheme, Registry},
 };
 
-use super::{
-    body::id_schema,
-    problem::Problem,
-};
+use super::{body::id_schema, problem::Problem};
 use crate::{
     clock::Timestamp,
     ids::{BoardId, CardId, OrgId, TokenId, UserId},

@@ -149,11 +149,8 @@ impl NewBoard {
             };
             board.statuses = names.into_iter().enumerate().map(status).collect();
         }
-        let field = |field: NewField| work::Field {
-            id: FieldId::fresh(now),
-            key: field.key.into(),
-            label: field.label.into(),
-        };
+        let field =
+            |field: NewField| work::Field { id: FieldId::fresh(now), key: field.key.into(), label: field.label.into() };
         board.fields = self.fields.into_iter().flatten().map(field).collect();
         board
     }

@@ -25,7 +25,7 @@ use crate::{
 /// Bytes of a body at most.
 pub const BODY_BYTES_MAX: usize = 1 << 20;
 /// Items of a list at most; each kind of thing has its own lower limit besides.
-const ITEMS_MAX: usize = 5_000;
+const ITEMS_MAX: usize = 1_000;
 
 /// A value that a request can give.
 pub trait Given: Sized {
@@ -66,7 +66,12 @@ fn text(value: Value, place: &str, faults: &mut Vec<Fault>) -> Option<String> {
     None
 }
 
-fn parse<T: FromStr<Err: Explain>>(value: Value, code: &'static str, place: &str, faults: &mut Vec<Fault>) -> Option<T> {
+fn parse<T: FromStr<Err: Explain>>(
+    value: Value,
+    code: &'static str,
+    place: &str,
+    faults: &mut Vec<Fault>,
+) -> Option<T> {
     let text = text(value, place, faults)?;
     text.parse().map_err(|error: T::Err| faults.push(Fault::new(place, code, error.message()))).ok()
 }
@@ -207,6 +212,10 @@ impl Given for FieldValues {
     }
     fn read(value: Value, place: &str, faults: &mut Vec<Fault>) -> Option<Self> {
         let members = Members::of(value, place, faults)?.object;
+        if members.len() > limits::FIELDS_MAX {
+            faults.push(Fault::new(place, "limit", Message::plain("refusal-limit").with("max", &limits::FIELDS_MAX)));
+            return None;
+        }
         let read = members.into_iter().map(|(key, value)| {
             Given::read(value, &format!("{place}.{key}"), faults).map(|value: Option<TextValue>| (key, value))
         });
@@ -300,7 +309,8 @@ pub(super) use members;
 pub fn doubled<'v>(list: &str, member: &str, values: impl Iterator<Item = &'v str>) -> Vec<Fault> {
     let mut seen = HashSet::new();
     let again = values.enumerate().filter(|(_, value)| !seen.insert(*value));
-    let fault = |(at, _)| Fault::new(&format!("{list}[{at}]{member}"), "duplicate", Message::plain("api-rule-duplicate"));
+    let fault =
+        |(at, _)| Fault::new(&format!("{list}[{at}]{member}"), "duplicate", Message::plain("api-rule-duplicate"));
     again.map(fault).collect()
 }
 

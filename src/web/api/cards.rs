@@ -227,8 +227,10 @@ impl CardChange {
         if let Patch::Set(given) = &self.assignees {
             let wanted = choices::members(view, given, &card.assignees, &mut faults)?;
             let assign = |user, on| Command::Assign { card: id, user, on };
-            commands.extend(card.assignees.iter().filter(|user| !wanted.contains(user)).map(|user| assign(*user, false)));
-            commands.extend(wanted.iter().filter(|user| !card.assignees.contains(user)).map(|user| assign(*user, true)));
+            commands
+                .extend(card.assignees.iter().filter(|user| !wanted.contains(user)).map(|user| assign(*user, false)));
+            commands
+                .extend(wanted.iter().filter(|user| !card.assignees.contains(user)).map(|user| assign(*user, true)));
         }
         if let Patch::Set(given) = &self.labels {
             let wanted = choices::labels(board, given, &mut faults);

@@ -42,9 +42,8 @@ impl Filter {
     ) -> Result<Self, Problem> {
         let mut faults = Vec::new();
         let status = status.map(|given| choices::status(board, given, &mut faults)).transpose()?.flatten();
-        let assignee = assignee.and_then(|given| {
-            given.parse().map_err(|_| faults.push(Fault::unknown("assignee", given))).ok()
-        });
+        let assignee =
+            assignee.and_then(|given| given.parse().map_err(|_| faults.push(Fault::unknown("assignee", given))).ok());
         let words = fold(q.unwrap_or_default()).split_whitespace().map(str::to_owned).collect();
         if faults.is_empty() { Ok(Self { state, status, assignee, words }) } else { Err(Problem::faults(faults)) }
     }

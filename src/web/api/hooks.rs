@@ -105,7 +105,8 @@ impl NewEndpoint {
     /// The endpoint, as far as it can be checked without its board.
     fn hook(self, board: BoardId, id: HookId, address: Address) -> Result<NewHook, Problem> {
         let mut faults = Vec::new();
-        let scheme = self.scheme.parse::<Scheme>().map_err(|_| faults.push(Fault::unknown("scheme", &self.scheme))).ok();
+        let scheme =
+            self.scheme.parse::<Scheme>().map_err(|_| faults.push(Fault::unknown("scheme", &self.scheme))).ok();
         let secret = match self.secret.as_deref() {
             Some(_) if scheme.is_some_and(|scheme| !scheme.has_secret()) => {
                 faults.push(Fault::new("secret", "unknown-member", Message::plain("api-rule-no-secret")));

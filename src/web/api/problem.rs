@@ -388,9 +388,9 @@ impl From<WebError> for Problem {
 fn of_refusal(status: StatusCode, refusal: &work::Refusal) -> Problem {
     let (code, message) = (refusal.code(), refusal.message());
     let field = match refusal {
-        work::Refusal::Text { field, .. } | work::Refusal::Taken { field, .. } | work::Refusal::Unknown { field, .. } => {
-            Some(*field)
-        }
+        work::Refusal::Text { field, .. }
+        | work::Refusal::Taken { field, .. }
+        | work::Refusal::Unknown { field, .. } => Some(*field),
         work::Refusal::Limit { what, .. } => Some(*what),
         work::Refusal::StatusGone { .. } => Some("status"),
         _ => None,

@@ -135,9 +135,23 @@ mod tests {
     #[test]
     fn what_is_not_json_is_refused() {
         for body in [
-            "", "{", "{\"a\":1,}", "nul", "1 2", "{'a':1}", "\"\\ud800\"", "\"\\udc00\\ud800\"", "\"\u{1}\"", "NaN", "01",
+            "",
+            "{",
+            "{\"a\":1,}",
+            "nul",
+            "1 2",
+            "{'a':1}",
+            "\"\\ud800\"",
+            "\"\\udc00\\ud800\"",
+            "\"\u{1}\"",
+            "NaN",
+            "01",
         ] {
-            assert_eq!(read(body.as_bytes()).map_err(|problem| problem.code()).err(), Some("malformed-json"), "{body:?}");
+            assert_eq!(
+                read(body.as_bytes()).map_err(|problem| problem.code()).err(),
+                Some("malformed-json"),
+                "{body:?}"
+            );
         }
         assert!(read(b"\"\xff\"").is_err(), "not UTF-8");
         assert!(read("[".repeat(100_000).as_bytes()).is_err(), "too deep");

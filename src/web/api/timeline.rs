@@ -56,9 +56,8 @@ impl Moment {
             body: None,
         };
         moment.kind = match entry.event {
-            Event::CardCreated { title, status_name, .. } => {
+            Event::CardCreated { title, .. } => {
                 (moment.field, moment.to) = (Some("title".to_owned()), Some(title));
-                moment.subject = Some(status_name);
                 "card.created"
             }
             Event::CardChanged { change, .. } => {
@@ -76,7 +75,11 @@ impl Moment {
             Event::CardLabelled { label, name, on, .. } => {
                 moment.subject = Some(label.to_string());
                 let name = Some(name).filter(|name| !name.is_empty());
-                if on { moment.to = name } else { moment.from = name }
+                if on {
+                    moment.to = name
+                } else {
+                    moment.from = name
+                }
                 if on { "card.labelled" } else { "card.unlabelled" }
             }
             Event::Commented { comment, .. } => {
