@@ -106,6 +106,7 @@ pub async fn serve(config: Config, clock: Clock, output: Output) -> Result<(), F
 /// # Errors
 /// As [`serve`].
 pub async fn run(config: Config, clock: Clock, foundation: Foundation, terminal: bool) -> Result<(), Failure> {
+    let told = told_to_stop();
     let stores = Arc::clone(&foundation.stores);
     let mark = RunMark::set(&foundation)?;
     if mark.recovered {
@@ -173,7 +174,7 @@ pub async fn run(config: Config, clock: Clock, foundation: Foundation, terminal:
         .run_with_graceful_shutdown(
             site(Arc::clone(&app)),
             async move {
-                told_to_stop().await;
+                told.await;
                 tracing::info!("stopping: requests in flight are finished first");
                 // Live streams end now; they would hold up the farewell.
                 stopped.send_replace(true);
@@ -192,15 +193,19 @@ pub async fn run(config: Config, clock: Clock, foundation: Foundation, terminal:
     served.map_err(|error| Failure::new(format!("serving ended: {error}")))
 }
 
-async fn told_to_stop() {
-    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-    else {
-        // Without signals there is nobody to tell: the process ends when it is killed, which is safe too.
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
+/// Resolves when the process is told to stop. The signals are caught from this call on, so that one that comes while the
+/// parts still start is not missed.
+fn told_to_stop() -> impl Future<Output = ()> {
+    let signals = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
+    async move {
+        let (Ok(mut interrupt), Ok(mut terminate)) = signals else {
+            // Without signals there is nobody to tell: the process ends when it is killed, which is safe too.
+            return std::future::pending().await;
+        };
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
     }
 }
 

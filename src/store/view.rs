@@ -80,6 +80,9 @@ pub enum Order {
     Descending,
 }
 
+/// What a scan hands each key and value to, until it breaks.
+pub type Visit<'v> = &'v mut dyn FnMut(&[u8], &[u8]) -> Result<ControlFlow<()>, StoreError>;
+
 /// One consistent state of a store. Rooms read through `&dyn Read`, so that `decide` sees a transaction in the making
 /// exactly as a page sees what is committed.
 pub trait Read {
@@ -98,13 +101,7 @@ pub trait Read {
     ///
     /// # Errors
     /// As [`Read::raw_get`], and whatever `visit` returns.
-    fn raw_scan(
-        &self,
-        table: &'static str,
-        span: &Span,
-        order: Order,
-        visit: &mut dyn FnMut(&[u8], &[u8]) -> Result<ControlFlow<()>, StoreError>,
-    ) -> Result<(), StoreError>;
+    fn raw_scan(&self, table: &'static str, span: &Span, order: Order, visit: Visit<'_>) -> Result<(), StoreError>;
 }
 
 impl dyn Read + '_ {
@@ -197,7 +194,7 @@ fn walk(
     table: &impl ReadableTable<Bytes, Bytes>,
     span: &Span,
     order: Order,
-    visit: &mut dyn FnMut(&[u8], &[u8]) -> Result<ControlFlow<()>, StoreError>,
+    visit: Visit<'_>,
 ) -> Result<(), StoreError> {
     let mut range = table.range::<&[u8]>(span.bounds()).map_err(StoreError::from_redb)?;
     loop {
@@ -266,13 +263,7 @@ impl Read for View {
         })
     }
 
-    fn raw_scan(
-        &self,
-        table: &'static str,
-        span: &Span,
-        order: Order,
-        visit: &mut dyn FnMut(&[u8], &[u8]) -> Result<ControlFlow<()>, StoreError>,
-    ) -> Result<(), StoreError> {
+    fn raw_scan(&self, table: &'static str, span: &Span, order: Order, visit: Visit<'_>) -> Result<(), StoreError> {
         self.with_table(table, (), |opened| walk(opened, span, order, visit))
     }
 }
@@ -419,13 +410,7 @@ impl Read for Txn<'_> {
         seen
     }
 
-    fn raw_scan(
-        &self,
-        table: &'static str,
-        span: &Span,
-        order: Order,
-        visit: &mut dyn FnMut(&[u8], &[u8]) -> Result<ControlFlow<()>, StoreError>,
-    ) -> Result<(), StoreError> {
+    fn raw_scan(&self, table: &'static str, span: &Span, order: Order, visit: Visit<'_>) -> Result<(), StoreError> {
         // The borrow is given up while `visit` runs elsewhere: it may read other tables of this transaction.
         self.write_counters(Some(table))?;
         let known = {

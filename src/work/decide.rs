@@ -234,7 +234,7 @@ fn create_board(view: &dyn Read, new: &Board) -> Decided {
     done(Event::BoardCreated(new.clone()))
 }
 
-fn status_of<'b>(board: &'b Board, id: StatusId) -> Result<&'b Status, Refusal> {
+fn status_of(board: &Board, id: StatusId) -> Result<&Status, Refusal> {
     board.status(id).ok_or_else(|| Refusal::StatusGone {
         remaining: board.statuses.iter().map(|status| (status.id, status.name.clone())).collect(),
     })

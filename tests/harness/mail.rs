@@ -47,11 +47,15 @@ impl Mailbox {
         text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
     }
 
-    /// Letters to an address, oldest first.
+    /// Letters to an address in any case, oldest first.
     pub fn to(&self, mail: &str) -> Vec<Value> {
         self.letters()
             .into_iter()
-            .filter(|letter| letter["to"].as_array().is_some_and(|to| to.iter().any(|one| one == mail)))
+            .filter(|letter| {
+                letter["to"]
+                    .as_array()
+                    .is_some_and(|to| to.iter().filter_map(Value::as_str).any(|one| one.eq_ignore_ascii_case(mail)))
+            })
             .collect()
     }
 

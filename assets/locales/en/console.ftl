@@ -37,7 +37,7 @@ alert-clock-do = Signed webhooks may be refused. Check time synchronisation.
 console-organizations = Organizations
 console-organizations-count = { $n }
 console-organizations-none-title = No organizations
-console-organizations-none = Create one with the address of its owner, who then gets an invitation.
+console-organizations-none = Create one with its name and the address of its owner.
 console-organization-name = Name
 console-organization-members = Members
 console-organization-cards = Cards
@@ -46,14 +46,12 @@ console-organization-used = Last used
 console-organization-create = Create organization
 console-organization-name-example = Example: Sample Trading
 console-organization-owner = Owner's mail address
-console-organization-owner-hint = An invitation goes to this address. It may be your own.
+console-organization-owner-hint = The person with this address becomes its owner. It may be your own.
 console-organization-submit = Create
 console-made-title = “{ $name }” is ready
-console-made-mailed = An invitation is on its way to { $owner }. If it does not arrive, hand over this link.
-console-made-unmailed = Mail is not set up: hand this link to { $owner }.
-console-made-link = Invitation link
-console-once = Shown only this once
-console-made-link-hint = Works once, for 7 days. Once you leave this page it cannot be shown again.
+console-made-mailed = Tell { $owner } this address. The code to sign in comes by mail.
+console-made-unmailed = Mail is not set up, so no code can arrive. Run this on the server and hand the link that it prints to { $owner }.
+console-made-link = Sign-in page
 
 ## Mail
 console-mail = Mail

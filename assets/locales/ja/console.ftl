@@ -37,7 +37,7 @@ alert-clock-do = 署名つきの Webhook を断ることがあります。時刻
 console-organizations = 組織
 console-organizations-count = { $n }件
 console-organizations-none-title = 組織がありません
-console-organizations-none = 組織を作り、オーナーになる人のアドレスを入れると、招待を送ります。
+console-organizations-none = 組織の名前と、オーナーになる人のアドレスで作ります。
 console-organization-name = 名前
 console-organization-members = メンバー
 console-organization-cards = カード
@@ -46,14 +46,12 @@ console-organization-used = 最後の利用
 console-organization-create = 組織を作る
 console-organization-name-example = 例: 見本商店
 console-organization-owner = オーナーのメールアドレス
-console-organization-owner-hint = このアドレスに招待を送ります。あなた自身でもかまいません。
+console-organization-owner-hint = このアドレスの人がオーナーになります。あなた自身でもかまいません。
 console-organization-submit = 作る
 console-made-title = 「{ $name }」を作りました
-console-made-mailed = { $owner } に招待を送りました。届かないときは、次のリンクを渡してください。
-console-made-unmailed = メールを送る設定がないため、次のリンクを { $owner } に渡してください。
-console-made-link = 招待のリンク
-console-once = 表示は今回だけです
-console-made-link-hint = 7日間、一度だけ使えます。この画面を閉じると、二度と表示できません。
+console-made-mailed = { $owner } に、次のアドレスを伝えてください。サインインのコードはメールで届きます。
+console-made-unmailed = メールを送る設定がないため、サインインのコードは届きません。サーバーで次を実行し、表示されるリンクを { $owner } に渡してください。
+console-made-link = サインインの画面
 
 ## メール
 console-mail = メール

@@ -25,7 +25,7 @@ use crate::{
 /// Bytes of a body at most.
 pub const BODY_BYTES_MAX: usize = 1 << 20;
 /// Items of a list at most; each kind of thing has its own lower limit besides.
-const ITEMS_MAX: usize = 5_000;
+const ITEMS_MAX: usize = 1_000;
 
 /// A value that a request can give.
 pub trait Given: Sized {
@@ -212,6 +212,10 @@ impl Given for FieldValues {
     }
     fn read(value: Value, place: &str, faults: &mut Vec<Fault>) -> Option<Self> {
         let members = Members::of(value, place, faults)?.object;
+        if members.len() > limits::FIELDS_MAX {
+            faults.push(Fault::new(place, "limit", Message::plain("refusal-limit").with("max", &limits::FIELDS_MAX)));
+            return None;
+        }
         let read = members.into_iter().map(|(key, value)| {
             Given::read(value, &format!("{place}.{key}"), faults).map(|value: Option<TextValue>| (key, value))
         });

@@ -26,7 +26,12 @@ mod tests;
 
 use std::sync::Arc;
 
-use poem::{Endpoint, EndpointExt, PathPattern, Request, Response, Result, Route, endpoint::make_sync, get, handler};
+use poem::{
+    Endpoint, EndpointExt, PathPattern, Request, Response, Result, Route,
+    endpoint::make_sync,
+    get, handler,
+    http::{HeaderValue, StatusCode, header},
+};
 use poem_openapi::{OpenApi, OpenApiService};
 
 use super::{
@@ -82,28 +87,33 @@ async fn spoken<E: Endpoint<Output = Response>>(inner: Arc<E>, req: Request) -> 
         }
         Err(error) => (problem::answer(&error, &language, request_id.as_ref()), error.data::<PathPattern>().cloned()),
     };
-    if let Some(pattern) = matched {
-        response.set_data(PathPattern(template(&pattern.0).into()));
+    let Some(matched) = matched else { return Ok(response) };
+    if let Some((mount, path)) = route(&matched.0) {
+        let template = path.replace('{', ":").replace('}', "");
+        response.set_data(PathPattern(format!("{mount}{template}").into()));
+        if response.status() == StatusCode::METHOD_NOT_ALLOWED {
+            let allowed: Vec<&str> = ROUTES.iter().filter(|row| row.1 == path).map(|row| row.0).collect();
+            // RFC 9110, 15.5.6: the answer lists what the path does know.
+            if let Ok(allowed) = HeaderValue::from_str(&allowed.join(", ")) {
+                response.headers_mut().insert(header::ALLOW, allowed);
+            }
+        }
+    } else {
+        response.set_data(matched);
     }
     Ok(response)
 }
 
-/// A route's template with the names that its variables have in the document, where the framework numbers them: it
-/// stands in the access log.
-fn template(matched: &str) -> String {
-    let below = matched.find("/orgs").map_or(matched, |at| &matched[at..]);
+/// Where the API is mounted, and the path in [`ROUTES`], of a template in which the framework has numbered the variables.
+fn route(matched: &str) -> Option<(&str, &'static str)> {
+    let (mount, below) = matched.split_at(matched.find("/orgs")?);
     let same = |path: &&str| {
         let mut pairs = path.split('/').zip(below.split('/'));
         path.split('/').count() == below.split('/').count()
             && pairs.all(|(ours, theirs)| ours == theirs || (ours.starts_with('{') && theirs.starts_with(':')))
     };
-    match ROUTES.iter().map(|(_, path, _)| *path).find(same) {
-        Some(path) => {
-            let named = path.replace('{', ":").replace('}', "");
-            format!("{}{named}", matched.strip_suffix(below).unwrap_or_default())
-        }
-        None => matched.to_owned(),
-    }
+    let path = ROUTES.iter().map(|(_, path, _)| *path).find(same)?;
+    Some((mount, path))
 }
 
 /// `GET /api/docs`: the API for people.

@@ -56,9 +56,8 @@ impl Moment {
             body: None,
         };
         moment.kind = match entry.event {
-            Event::CardCreated { title, status_name, .. } => {
+            Event::CardCreated { title, .. } => {
                 (moment.field, moment.to) = (Some("title".to_owned()), Some(title));
-                moment.subject = Some(status_name);
                 "card.created"
             }
             Event::CardChanged { change, .. } => {

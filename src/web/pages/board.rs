@@ -138,10 +138,8 @@ fn board_page(here: &Here, view: &dyn Read, id: BoardId) -> Result<Response, Web
 
 #[derive(Deserialize)]
 struct After {
-    after: CardIdText,
+    after: String,
 }
-
-type CardIdText = String;
 
 /// `GET /o/:org/boards/:board/columns/:status?after=…`: the cards below one.
 #[handler]
@@ -155,11 +153,9 @@ pub async fn column(guest: Guest, req: &Request, Query(query): Query<After>) -> 
         let last = work::read::card(view, after)?.ok_or(WebError::NotFound)?;
         let cards = work::read::column(view, status, Some(&last), MORE_CARDS)?;
         let left = match cards.last() {
-            Some(last) => work::read::column(view, status, Some(last), usize::MAX.min(1))?.len() as u64,
+            Some(last) => left_below(view, &board, status, last)?,
             None => 0,
         };
-        // How many are left is known only by counting, so the next link says what the next step brings.
-        let left = if left > 0 { MORE_CARDS as u64 } else { 0 };
         let people = People::of(view)?;
         let tiles = Tiler::new(&here, &board, &people).tiles(view, &cards)?;
         let more = more(&here.head(&board).url(), status, &cards, left);
@@ -173,6 +169,13 @@ struct CreateForm {
     title: String,
     #[serde(default)]
     status: String,
+}
+
+/// How many cards stand below one, counted only as far as a page tells them apart.
+fn left_below(view: &dyn Read, board: &Board, status: StatusId, card: &Card) -> Result<u64, WebError> {
+    const COUNTED: usize = 1000;
+    let below = work::read::column(view, status, Some(card), COUNTED)?.len() as u64;
+    if below < COUNTED as u64 { Ok(below) } else { Ok(work::read::tally(view, board.id)?.column(status)) }
 }
 
 /// `POST /o/:org/boards/:board/cards`: a card by its title, at the foot of a column.

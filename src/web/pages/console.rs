@@ -5,7 +5,7 @@ use std::sync::Arc;
 use poem::{Response, Result, handler, http::StatusCode, web::Form};
 use serde::Deserialize;
 
-use super::parse;
+use super::{parse, percent};
 use crate::{
     ids::OrgId,
     mail,
@@ -216,7 +216,7 @@ pub async fn create_organization(operator: Operator, Form(form): Form<Organizati
     let made = MadeOrganization {
         name: name.as_str().to_owned(),
         owner: owner.as_str().to_owned(),
-        link: format!("{}/sign-in", app.public_url),
+        link: format!("{}/sign-in?mail={}", app.public_url, percent(owner.as_str())),
         mailed: app.mail_works,
     };
     Ok(render_organizations(reader, StatusCode::OK, Input::default(), Input::default(), Some(made)).await?)

@@ -3,7 +3,7 @@
 use poem::{Request, Response, Result, handler, http::StatusCode, web::Form};
 use serde::Deserialize;
 
-use super::parse;
+use super::{parse, percent};
 use crate::{
     people::{
         self, PeopleError, Refusal, directory,
@@ -103,18 +103,6 @@ pub async fn show(reader: Reader, req: &Request) -> Result<Response> {
         }
     };
     answer(&reader, &token, StatusCode::OK, state)
-}
-
-fn percent(text: &str) -> String {
-    let mut encoded = String::new();
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            encoded.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    encoded
 }
 
 #[derive(Deserialize)]

@@ -87,3 +87,16 @@ pub fn came_from(req: &Request) -> Option<String> {
 pub fn plain(key: &'static str) -> WebError {
     WebError::Invalid(Message::plain(key))
 }
+
+/// `text` as a value in an address's query.
+pub(super) fn percent(text: &str) -> String {
+    let mut encoded = String::new();
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    encoded
+}

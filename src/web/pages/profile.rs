@@ -47,11 +47,11 @@ pub async fn show(signed_in: SignedIn) -> Result<Response> {
         app.stores.system().read(move |view| sessions::of_user(view, user, now)).await.map_err(WebError::from)?;
     sessions.sort_by_key(|session| std::cmp::Reverse(session.used_at));
     let mut chrome = reader.chrome(Section::Profile);
-    if let (Some(me), Some(name)) = (&mut chrome.me, names.first()) {
-        if me.name.is_empty() {
-            me.name.clone_from(&name.name.value);
-            me.initial = crate::web::caller::initial(&me.name);
-        }
+    if let (Some(me), Some(name)) = (&mut chrome.me, names.first())
+        && me.name.is_empty()
+    {
+        me.name.clone_from(&name.name.value);
+        me.initial = crate::web::caller::initial(&me.name);
     }
     let languages = [("ja", "gate-language-ja"), ("en", "gate-language-en")].map(|(value, key)| Choice {
         value: value.to_owned(),
