@@ -113,13 +113,19 @@ function tooSmall(page) {
   }, FINGER);
 }
 
-for (const language of ["ja", "en"]) {
+/** Languages differ in words, not in structure: the second is looked at where room is scarce. */
+const LOOKS = {
+  ja: [{ width: 1440, scheme: "light" }, { width: 390, scheme: "dark" }],
+  en: [{ width: 390, scheme: "light" }],
+};
+
+for (const [language, looks] of Object.entries(LOOKS)) {
   test(`every page: axe, widths and fingers (${language})`, async (t) => {
     const { appliance, reader, board, pages, doors } = await furnished(t, language);
     const found = [];
     const state = await reader.context.storageState();
 
-    for (const { width, scheme } of [{ width: 1440, scheme: "light" }, { width: 390, scheme: "dark" }]) {
+    for (const { width, scheme } of looks) {
       const visitor = await Reader.open(t, browser, { language, width, scheme });
       const stranger = await Reader.open(t, browser, { language, width, scheme });
       visitor.expects(/40[34]|410/);
@@ -131,6 +137,7 @@ for (const language of ["ja", "en"]) {
         found.push(...(await tooWide(who.page)).map((line) => `${at}: too wide: ${line}`));
         if (width === 390) found.push(...(await tooSmall(who.page)).map((line) => `${at}: too small: ${line}`));
         // The other scheme differs in colours alone.
+        if (language !== "ja") return;
         await who.page.emulateMedia({ colorScheme: scheme === "light" ? "dark" : "light" });
         found.push(...(await axe(who.page, { type: "rule", values: ["color-contrast"] })).map((line) => `${at}, other scheme: ${line}`));
         await who.page.emulateMedia({ colorScheme: scheme });
