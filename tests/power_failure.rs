@@ -75,7 +75,7 @@ fn record(commits: usize, seed: u64) -> (Vec<Op>, History) {
         {
             let mut small = transaction.open_table(SMALL).unwrap();
             let mut large = transaction.open_table(LARGE).unwrap();
-            for _ in 0..1 + dice.below(12) {
+            for _ in 0..=dice.below(12) {
                 let key = dice.below(400);
                 if dice.below(4) == 0 {
                     small.remove(key).unwrap();
@@ -268,7 +268,7 @@ fn fates(count: usize, samples: usize, dice: &mut Dice) -> Vec<Vec<Fate>> {
             2 => vec![Fate::Kept; count],
             _ => (0..count).map(|_| if dice.below(2) == 0 { Fate::Kept } else { Fate::Lost }).collect::<Vec<_>>(),
         };
-        for _ in 0..1 + dice.below(3) {
+        for _ in 0..=dice.below(3) {
             let at = dice.below(count as u64) as usize;
             one[at] = match dice.below(3) {
                 0 => Fate::Kept,

@@ -289,7 +289,7 @@ mod tests {
         assert!(!data.contains("5a5a") && !data.contains("90, 90"), "{data}");
     }
 
-    /// The vectors of docs/formats/keyring.md, made by tests/format_vectors.py; changing a derivation makes every existing
+    /// The vectors of docs/formats/keyring.md, made by `tests/format_vectors.py`; changing a derivation makes every existing
     /// file unreadable.
     #[test]
     fn derivations_stay_as_documented() {

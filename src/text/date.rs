@@ -104,7 +104,7 @@ mod tests {
             let date = CivilDate(jiff::civil::date(year, month, day));
             prop_assert_eq!(CivilDate::parse(&date.to_string()), Ok(date));
             let stored = minicbor::to_vec(date).map_err(|e| TestCaseError::fail(e.to_string()))?;
-            prop_assert_eq!(minicbor::decode::<CivilDate>(&stored).ok(), Some(date));
+            prop_assert_eq!(decode::<CivilDate>(&stored).ok(), Some(date));
         }
 
         #[test]

@@ -154,7 +154,7 @@ fn different_fields_both_stand_and_the_same_field_conflicts() {
         .expect("another field stands");
     match desk.ask(title_to(card, "mine", Some(seen))) {
         Err(WorkError::Refused(Refusal::Conflict { field: FieldRef::Title, theirs, .. })) => {
-            assert_eq!(theirs, "theirs")
+            assert_eq!(theirs, "theirs");
         }
         other => panic!("{other:?}"),
     }

@@ -114,7 +114,7 @@ fn a_store_that_cannot_be_opened_says_why_and_stays_as_it_is() {
     let refused = |path: &Path, key: DataKey| open_database(path, &key, CACHE).map(|_| ()).unwrap_err();
     match refused(&path, other.clone()) {
         BackendError::WrongKey { needs, given } => {
-            assert_eq!((needs, given), (key().fingerprint(), other.fingerprint()))
+            assert_eq!((needs, given), (key().fingerprint(), other.fingerprint()));
         }
         error => panic!("{error}"),
     }

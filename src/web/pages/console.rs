@@ -33,6 +33,7 @@ use crate::{
 const MAILS: usize = 200;
 
 /// What wants an operator's hand, as stable names: the same in the console and in `workrun status`.
+#[must_use]
 pub fn alerts(app: &App) -> Vec<&'static str> {
     let mut alerts = Vec::new();
     if app.stores.keyring().recovery_taken_at().is_none() {
