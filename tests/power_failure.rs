@@ -30,8 +30,8 @@ mod disk;
 
 use disk::{Dice, Image, Op, RecordingDisk, SECTOR, apply_write};
 
-const SMALL: TableDefinition<u64, &[u8]> = TableDefinition::new("small");
-const LARGE: TableDefinition<&str, &[u8]> = TableDefinition::new("large");
+const SMALL: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("small");
+const LARGE: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("large");
 /// Small enough that redb writes pages before their commit.
 const CACHE: usize = 128 << 10;
 

@@ -3,7 +3,7 @@ import { say } from "./words.js";
 import { settle, toast } from "./toast.js";
 import { get, post, refused } from "./net.js";
 import { dirty } from "./typing.js";
-import { bump, numberOf, placeOf, put, tile, tiles } from "./tiles.js";
+import { bringBack, bump, numberOf, placeOf, tile, tiles } from "./tiles.js";
 
 const dialog = document.getElementById("over");
 const title = document.title;
@@ -125,22 +125,19 @@ dialog.addEventListener("submit", async (event) => {
   event.preventDefault();
   if (refused()) return;
   const li = tile(drawer().dataset.card);
+  const place = li && placeOf(li);
   const answer = await post(form.action).catch(() => undefined);
   if (!answer?.ok) {
     toast(say("js-error"));
     return;
   }
   close();
-  const place = li && placeOf(li);
-  if (li) {
+  // The stream may have been faster.
+  if (li?.isConnected) {
     li.remove();
     bump(place.status, -1);
   }
-  toast(form.dataset.leaves, async () => {
-    const undone = await post(form.action.replace(/[^/]+$/, "restoration")).catch(() => undefined);
-    if (!undone?.ok) toast(say("js-error"));
-    else if (li && !tile(li.dataset.card) && put(li, place.status, place.after)) bump(place.status, 1);
-  });
+  toast(form.dataset.leaves, li && (() => bringBack(li, place)));
 });
 
 // What was typed and not sent outlives every redrawing of the same card, and so does the place scrolled to.
@@ -180,22 +177,33 @@ document.addEventListener("htmx:afterSwap", (event) => {
   if (event.detail.target.id === "drawer" || event.target.id === "drawer") bring();
 });
 
+function typing() {
+  return [...drawer().querySelectorAll("textarea, input:not([type=hidden])")].some((input) => dirty(input) || input === document.activeElement);
+}
+
+/** Says in the drawer that it shows an older state. */
+function tell(actor) {
+  const bar = drawer().querySelector("[data-changed]");
+  bar.querySelector(".grow").textContent = say("js-drawer-changed", { actor });
+  bar.hidden = false;
+}
+
 /**
  * Somebody changed a card: if it is the one open here, shows it anew, unless something is being typed; then a bar says so.
  */
 export async function changed(card, version, actor) {
-  const open = drawer();
-  if (shown() !== card || Number(open.dataset.version) >= version) return;
-  const typing = [...open.querySelectorAll("textarea, input:not([type=hidden])")].some((input) => dirty(input) || input === document.activeElement);
-  if (typing) {
-    const bar = open.querySelector("[data-changed]");
-    bar.querySelector(".grow").textContent = say("js-drawer-changed", { actor });
-    bar.hidden = false;
+  const behind = () => shown() === card && Number(drawer().dataset.version) < version;
+  if (!behind()) return;
+  if (typing()) {
+    tell(actor);
     return;
   }
   try {
-    const html = await get(open.dataset.href);
-    if (shown() === card) fill(html);
+    const html = await get(drawer().dataset.href);
+    // Somebody may have begun to type meanwhile; a save of theirs may have brought the same.
+    if (!behind()) return;
+    if (typing()) tell(actor);
+    else fill(html);
   } catch {
     // The bar and the banner say enough; the next change tries again.
   }

@@ -122,8 +122,7 @@ export async function archive(li) {
   if (!li || !editable() || refused()) return;
   const origin = placeOf(li);
   const next = neighbour(li);
-  const url = urlOf(li);
-  const answer = await post(`${url}/archive`).catch(() => undefined);
+  const answer = await post(`${urlOf(li)}/archive`).catch(() => undefined);
   if (!answer?.ok) {
     toast(say("js-error"));
     return;
@@ -133,11 +132,19 @@ export async function archive(li) {
     bump(origin.status, -1);
   }
   next?.querySelector(".card-a").focus();
-  toast(say("js-archived", { number: numberOf(li) }), async () => {
-    const undone = await post(`${url}/restoration`).catch(() => undefined);
-    if (!undone?.ok) toast(say("js-error"));
-    else if (!tile(li.dataset.card) && put(li, origin.status, origin.after)) bump(origin.status, 1);
-  });
+  toast(say("js-archived", { number: numberOf(li) }), () => bringBack(li, origin));
+}
+
+/** Takes a card out of archive or trash again, to the place where it stood. */
+export async function bringBack(li, origin) {
+  const answer = await post(`${urlOf(li)}/restoration`).catch(() => undefined);
+  if (!answer?.ok) {
+    toast(say("js-error"));
+    return;
+  }
+  // A restored card comes on top of its column. If its neighbour has gone, it stays there.
+  if (origin.after) await post(`${urlOf(li)}/position`, origin).catch(() => undefined);
+  if (!tile(li.dataset.card) && put(li, origin.status, origin.after)) bump(origin.status, 1);
 }
 
 /** The tile that takes the focus when this one goes. */

@@ -1,6 +1,6 @@
 //! Deliveries: what was received, what became of it, and whether it was received before.
 
-use std::time::Duration;
+use std::{ops::ControlFlow, time::Duration};
 
 use minicbor::{Decode, Encode};
 
@@ -23,13 +23,16 @@ const DELIVERIES: Table<DeliveryId, Delivery> = Table::new("deliveries");
 const BODIES: Table<DeliveryId, Body> = Table::new("delivery_bodies");
 /// Deliveries of an endpoint.
 const BY_HOOK: Table<(HookId, DeliveryId), ()> = Table::new("deliveries_by_hook");
-/// Senders' ids by (day, half of BLAKE3 of endpoint and id). The day keeps the table's growing edge small and lets old ids
-/// go in one piece.
-const SENDER_IDS: Table<(u64, [u8; 16]), DeliveryId> = Table::new("sender_ids");
+/// Which delivery brought an endpoint's sender's id last. By the id as it is: many senders count or begin with the time,
+/// and then these keys grow at one edge, as all the others do.
+const SENDER_IDS: Table<(HookId, String), DeliveryId> = Table::new("sender_ids");
+/// The last delivery whose sender's id was forgotten.
+const FORGOTTEN: Table<(), DeliveryId> = Table::new("sender_ids_forgotten");
 
-/// For how many days a repeated id is known again, today included: the longest retry schedule seen lasts 75 hours.
-const REMEMBERED_DAYS: u64 = 5;
-const DAY: Duration = Duration::from_secs(86_400);
+/// For how long a repeated id is known again: the longest retry schedule seen lasts 75 hours.
+const REMEMBERED: Duration = Duration::from_secs(5 * 86_400);
+/// Deliveries that one call of [`forget_old_ids`] looks at.
+const FORGOTTEN_AT_ONCE: usize = 10_000;
 
 /// One delivery.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -136,9 +139,16 @@ pub struct Receipt {
     pub duplicate: bool,
 }
 
-/// Works out what a payload is to become on its board. Pure; `untitled` is the title of a payload that offers none.
+/// Works out what a payload is to become on its board. Pure; `untitled` makes the title of a payload that offers none.
 #[must_use]
-pub fn plan(hook: &Hook, board: &Board, body: &Body, delivery: DeliveryId, card: CardId, untitled: &Title) -> Plan {
+pub fn plan(
+    hook: &Hook,
+    board: &Board,
+    body: &Body,
+    delivery: DeliveryId,
+    card: CardId,
+    untitled: &dyn Fn() -> Title,
+) -> Plan {
     let payload = match payload::read(body.content_type.as_deref(), &body.bytes) {
         Ok(payload) => payload,
         Err(unreadable) => {
@@ -151,7 +161,7 @@ pub fn plan(hook: &Hook, board: &Board, body: &Body, delivery: DeliveryId, card:
         Some(mapping) => mapping.apply(&payload.value, &fields),
         None => mapping::plain(&payload.value, &fields),
     };
-    let mut new = NewCard::titled(card, board.id, mapped.title.unwrap_or_else(|| untitled.clone()));
+    let mut new = NewCard::titled(card, board.id, mapped.title.unwrap_or_else(untitled));
     new.delivery = Some(delivery);
     new.status = mapped
         .status
@@ -164,29 +174,11 @@ pub fn plan(hook: &Hook, board: &Board, body: &Body, delivery: DeliveryId, card:
     Plan::Card(Box::new(new))
 }
 
-fn day(at: Timestamp) -> u64 {
-    u64::try_from(at.unix_seconds()).unwrap_or(0) / DAY.as_secs()
-}
-
-fn id_hash(hook: HookId, sender_id: &str) -> [u8; 16] {
-    let mut hasher = blake3::Hasher::new();
-    hasher.update(&hook.0);
-    hasher.update(sender_id.as_bytes());
-    let mut half = [0; 16];
-    half.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
-    half
-}
-
-/// The delivery that brought a sender's id first, if it is remembered and has come to something.
-fn earlier(view: &dyn Read, at: Timestamp, hash: [u8; 16]) -> Result<Option<Delivery>, StoreError> {
-    let today = day(at);
-    // A clock that was set back must not make a known id new: tomorrow's ids are looked at too.
-    for known_day in today.saturating_sub(REMEMBERED_DAYS - 1)..=today + 1 {
-        if let Some(id) = view.get(&SENDER_IDS, &(known_day, hash))? {
-            return view.get(&DELIVERIES, &id);
-        }
-    }
-    Ok(None)
+/// The delivery that brought a sender's id, if it is remembered. A clock that was set back makes no known id new.
+fn earlier(view: &dyn Read, incoming: &Incoming, sender_id: &str) -> Result<Option<Delivery>, StoreError> {
+    let Some(id) = view.get(&SENDER_IDS, &(incoming.hook, sender_id.to_owned()))? else { return Ok(None) };
+    let first = view.get(&DELIVERIES, &id)?;
+    Ok(first.filter(|first| incoming.at.since(first.received_at) < REMEMBERED))
 }
 
 /// Takes a delivery in: once, durably with its card. A repeated id answers as the first time did; one that was held is
@@ -195,9 +187,8 @@ fn earlier(view: &dyn Read, at: Timestamp, hash: [u8; 16]) -> Result<Option<Deli
 /// # Errors
 /// What the store says. A card that is refused (a full board, say) leaves a held delivery, not an error.
 pub fn receive(txn: &Txn<'_>, incoming: &Incoming) -> Result<Receipt, WorkError> {
-    let hash = incoming.sender_id.as_deref().map(|id| id_hash(incoming.hook, id));
-    if let Some(hash) = hash
-        && let Some(first) = earlier(txn.reader(), incoming.at, hash)?
+    if let Some(sender_id) = &incoming.sender_id
+        && let Some(first) = earlier(txn.reader(), incoming, sender_id)?
         && matches!(first.outcome, Outcome::Accepted { .. })
     {
         keep(txn, incoming, Outcome::Duplicate { of: first.id })?;
@@ -220,8 +211,8 @@ pub fn receive(txn: &Txn<'_>, incoming: &Incoming) -> Result<Receipt, WorkError>
     };
     keep(txn, incoming, outcome.clone())?;
     txn.put(&BODIES, &incoming.id, &incoming.body)?;
-    if let Some(hash) = hash {
-        txn.put(&SENDER_IDS, &(day(incoming.at), hash), &incoming.id)?;
+    if let Some(sender_id) = &incoming.sender_id {
+        txn.put(&SENDER_IDS, &(incoming.hook, sender_id.clone()), &incoming.id)?;
     }
     Ok(Receipt { delivery: incoming.id, outcome, duplicate: false })
 }
@@ -274,15 +265,43 @@ pub fn of_hook(
     keys.into_iter().filter_map(|((_, id), ())| view.get(&DELIVERIES, &id).transpose()).collect()
 }
 
-/// Forgets senders' ids that are too old to come again; returns how many, at most 10,000 a call.
+/// Takes a delivery's body away; that it came, and what became of it, stays.
+///
+/// # Errors
+/// What the store says.
+pub fn erase_body(txn: &Txn<'_>, id: DeliveryId) -> Result<(), StoreError> {
+    txn.delete(&BODIES, &id)
+}
+
+/// Forgets senders' ids that are too old to come again; returns how many deliveries it has looked at, 10,000 at most.
 ///
 /// # Errors
 /// What the store says.
 pub fn forget_old_ids(txn: &Txn<'_>, now: Timestamp) -> Result<usize, StoreError> {
-    let span = Span::all().before(&day(now).saturating_sub(REMEMBERED_DAYS));
-    let old = txn.reader().list(&SENDER_IDS, &span, Order::Ascending, 10_000)?;
-    for (key, _) in &old {
-        txn.delete(&SENDER_IDS, key)?;
+    let (view, horizon) = (txn.reader(), now.minus(REMEMBERED));
+    let span = view.get(&FORGOTTEN, &())?.map_or_else(Span::all, |last| Span::all().after(&last));
+    let mut old = Vec::new();
+    view.scan(&DELIVERIES, &span, Order::Ascending, |_, delivery| {
+        if delivery.received_at >= horizon || old.len() == FORGOTTEN_AT_ONCE {
+            return Ok(ControlFlow::Break(()));
+        }
+        old.push(delivery);
+        Ok(ControlFlow::Continue(()))
+    })?;
+    for delivery in &old {
+        let Some(sender_id) = &delivery.sender_id else { continue };
+        let key = (delivery.hook, sender_id.clone());
+        // A later delivery under the same id is remembered in its own right.
+        if txn.reader().get(&SENDER_IDS, &key)? == Some(delivery.id) {
+            txn.delete(&SENDER_IDS, &key)?;
+        }
+    }
+    if let Some(last) = old.last() {
+        txn.put(&FORGOTTEN, &(), &last.id)?;
     }
     Ok(old.len())
 }
+
+#[cfg(test)]
+#[path = "delivery_tests.rs"]
+mod tests;

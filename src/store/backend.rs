@@ -17,7 +17,7 @@ use std::{
     fmt, io,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -99,6 +99,8 @@ pub struct SealedBackend<D: Disk> {
     disk: D,
     cipher: BlockCipher,
     header: Mutex<HeaderPlaces>,
+    /// The disk's length: nobody else changes it, and asking the system before every write costs a call each.
+    length: AtomicU64,
     health: Health,
 }
 
@@ -129,6 +131,7 @@ impl<D: Disk> SealedBackend<D> {
             disk,
             cipher: key.block_cipher(superblock.file_id),
             header: Mutex::default(),
+            length: AtomicU64::new(EMPTY_FILE),
             health: Health::default(),
         })
     }
@@ -139,7 +142,8 @@ impl<D: Disk> SealedBackend<D> {
     /// [`BackendError::NotAStore`], [`BackendError::TooNew`], [`BackendError::WrongKey`], [`BackendError::Damaged`] or
     /// [`BackendError::Io`]. Nothing was changed.
     pub fn open(disk: D, key: &DataKey) -> Result<Self, BackendError> {
-        if disk.len()? < EMPTY_FILE {
+        let length = disk.len()?;
+        if length < EMPTY_FILE {
             return Err(BadSuperblock::NotAStore.into());
         }
         let mut place = [0; PLACE];
@@ -159,7 +163,8 @@ impl<D: Disk> SealedBackend<D> {
         if header.current.is_none() {
             return Err(BackendError::Damaged("neither copy of its header authenticates".to_owned()));
         }
-        Ok(Self { disk, cipher, header: Mutex::new(header), health: Health::default() })
+        let length = AtomicU64::new(length);
+        Ok(Self { disk, cipher, header: Mutex::new(header), length, health: Health::default() })
     }
 
     /// What goes wrong from here on.
@@ -168,8 +173,17 @@ impl<D: Disk> SealedBackend<D> {
         self.health.clone()
     }
 
-    fn blocks(&self) -> io::Result<u64> {
-        self.disk.len().map(blocks_in)
+    fn blocks(&self) -> u64 {
+        blocks_in(self.length.load(Ordering::Acquire))
+    }
+
+    fn resize(&self, blocks: u64) -> io::Result<()> {
+        let (present, wanted) = (self.length.load(Ordering::Acquire), disk_length(blocks));
+        let result = self.disk.set_len(wanted);
+        // What a failed growth has left is known to the disk only.
+        let length = if result.is_ok() { wanted } else { self.disk.len().unwrap_or(present) };
+        self.length.store(length, Ordering::Release);
+        result
     }
 
     /// The blocks that `length` bytes at `offset` are, or why they are none.
@@ -182,7 +196,7 @@ impl<D: Disk> SealedBackend<D> {
                 format!("{length} bytes at {offset} are neither the header nor whole blocks"),
             ));
         }
-        let blocks = self.blocks()?;
+        let blocks = self.blocks();
         match first.checked_add(count) {
             Some(end) if end <= blocks => Ok(first..end),
             _ => Err(io::Error::new(
@@ -253,7 +267,7 @@ impl<D: Disk> SealedBackend<D> {
 
 impl<D: Disk> redb::StorageBackend for SealedBackend<D> {
     fn len(&self) -> io::Result<u64> {
-        self.health.note(|faults| &faults.read, self.blocks().map(|blocks| blocks * BLOCK as u64))
+        Ok(self.blocks() * BLOCK as u64)
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
@@ -265,7 +279,7 @@ impl<D: Disk> redb::StorageBackend for SealedBackend<D> {
     fn set_len(&self, len: u64) -> io::Result<()> {
         self.refuse_after_a_failed_sync()?;
         let result = if len.is_multiple_of(BLOCK as u64) {
-            self.disk.set_len(disk_length(len / BLOCK as u64))
+            self.resize(len / BLOCK as u64)
         } else {
             Err(io::Error::new(io::ErrorKind::InvalidInput, format!("a length of {len} bytes is not of whole blocks")))
         };

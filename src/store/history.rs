@@ -21,7 +21,7 @@ pub const EVENTS: Table<u64, Header> = Table::new("events");
 /// Events' payloads by number.
 pub const PAYLOADS: Table<u64, Payload> = Table::new("payloads");
 /// The chain's end.
-const HEAD: Table<(), Head> = Table::new("events_head");
+const HEAD: Table<(), Head> = Table::counter("events_head");
 
 /// Who did something. Ids only: a name would outlive the person's wish to be forgotten.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
@@ -154,6 +154,14 @@ pub fn append<E: Record>(txn: &Txn<'_>, at: Timestamp, actor: Actor, room: Room,
     txn.put(&PAYLOADS, &number, &payload)?;
     txn.put(&HEAD, &(), &Head { number, chain: header.chain })?;
     Ok(number)
+}
+
+/// Takes an event's payload away. Its header stays, so the chain still verifies; verification counts it as redacted.
+///
+/// # Errors
+/// [`StoreError::Full`] or [`StoreError::Disk`].
+pub fn redact(txn: &Txn<'_>, number: u64) -> Result<(), StoreError> {
+    txn.delete(&PAYLOADS, &number)
 }
 
 /// The last event's number; zero before the first.

@@ -12,6 +12,7 @@ use crate::ids;
 /// listed in `docs/data.md`.
 pub struct Table<K, V> {
     pub(super) name: &'static str,
+    pub(super) counter: bool,
     types: PhantomData<fn() -> (K, V)>,
 }
 
@@ -19,7 +20,14 @@ impl<K, V> Table<K, V> {
     /// Names a table. The name is on disk: it never changes its meaning.
     #[must_use]
     pub const fn new(name: &'static str) -> Self {
-        Self { name, types: PhantomData }
+        Self { name, counter: false, types: PhantomData }
+    }
+
+    /// Names a table of few records that almost every command changes, such as counts: a transaction keeps what is put
+    /// into it in memory, and writes only what stands there in the end. Reading it sees every change.
+    #[must_use]
+    pub const fn counter(name: &'static str) -> Self {
+        Self { name, counter: true, types: PhantomData }
     }
 
     /// The name on disk.
@@ -161,8 +169,10 @@ impl<T: Encode<()> + for<'b> Decode<'b, ()>> Record for T {}
 /// A record's bytes.
 #[must_use]
 pub fn encode<V: Record>(record: &V) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(384);
     // Encoding into memory has no way to fail.
-    minicbor::to_vec(record).unwrap_or_default()
+    let _ = minicbor::encode(record, &mut bytes);
+    bytes
 }
 
 /// A record from its bytes.

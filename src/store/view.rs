@@ -86,11 +86,16 @@ pub type Visit<'v> = &'v mut dyn FnMut(&[u8], &[u8]) -> Result<ControlFlow<()>, 
 /// One consistent state of a store. Rooms read through `&dyn Read`, so that `decide` sees a transaction in the making
 /// exactly as a page sees what is committed.
 pub trait Read {
-    /// The bytes under `key`.
+    /// Shows the bytes under `key` to `visit`, if there are any.
     ///
     /// # Errors
-    /// [`StoreError::Disk`] or [`StoreError::Damaged`] if they cannot be read.
-    fn raw_get(&self, table: &'static str, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError>;
+    /// [`StoreError::Disk`] or [`StoreError::Damaged`] if they cannot be read, and whatever `visit` returns.
+    fn raw_get(
+        &self,
+        table: &'static str,
+        key: &[u8],
+        visit: &mut dyn FnMut(&[u8]) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError>;
 
     /// Walks a range until `visit` breaks.
     ///
@@ -105,7 +110,12 @@ impl dyn Read + '_ {
     /// # Errors
     /// As [`Read::raw_get`].
     pub fn get<K: Key, V: Record>(&self, table: &Table<K, V>, key: &K) -> Result<Option<V>, StoreError> {
-        self.raw_get(table.name, &key.to_bytes())?.map(|bytes| decode(table.name, &bytes)).transpose()
+        let mut found = None;
+        self.raw_get(table.name, &key.to_bytes(), &mut |bytes| {
+            found = Some(decode(table.name, bytes)?);
+            Ok(())
+        })?;
+        Ok(found)
     }
 
     /// Whether there is a record under `key`.
@@ -113,7 +123,12 @@ impl dyn Read + '_ {
     /// # Errors
     /// As [`Read::raw_get`].
     pub fn has<K: Key, V: Record>(&self, table: &Table<K, V>, key: &K) -> Result<bool, StoreError> {
-        Ok(self.raw_get(table.name, &key.to_bytes())?.is_some())
+        let mut found = false;
+        self.raw_get(table.name, &key.to_bytes(), &mut |_| {
+            found = true;
+            Ok(())
+        })?;
+        Ok(found)
     }
 
     /// Walks a range until `visit` breaks.
@@ -236,9 +251,15 @@ impl View {
 }
 
 impl Read for View {
-    fn raw_get(&self, table: &'static str, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        self.with_table(table, None, |opened| {
-            Ok(opened.get(key).map_err(StoreError::from_redb)?.map(|guard| guard.value().to_vec()))
+    fn raw_get(
+        &self,
+        table: &'static str,
+        key: &[u8],
+        visit: &mut dyn FnMut(&[u8]) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        self.with_table(table, (), |opened| match opened.get(key).map_err(StoreError::from_redb)? {
+            Some(guard) => visit(guard.value()),
+            None => Ok(()),
         })
     }
 
@@ -253,15 +274,30 @@ impl Read for View {
 /// written: gather first, then write.
 pub struct Txn<'t> {
     txn: &'t redb::WriteTransaction,
-    opened: RefCell<HashMap<&'static str, redb::Table<'t, Bytes, Bytes>>>,
+    /// So few that looking through them is quicker than hashing.
+    opened: RefCell<Vec<(&'static str, redb::Table<'t, Bytes, Bytes>)>>,
+    /// Records of [`Table::counter`]s that wait to be written.
+    counters: RefCell<Vec<Counter>>,
     writes: std::cell::Cell<u64>,
     /// The first thing that the disk refused: after it redb refuses everything, whatever a command makes of it.
     failure: RefCell<Option<StoreError>>,
 }
 
+struct Counter {
+    table: &'static str,
+    key: Vec<u8>,
+    value: Vec<u8>,
+}
+
 impl<'t> Txn<'t> {
     pub(super) fn new(txn: &'t redb::WriteTransaction) -> Self {
-        Self { txn, opened: RefCell::default(), writes: std::cell::Cell::new(0), failure: RefCell::default() }
+        Self {
+            txn,
+            opened: RefCell::default(),
+            counters: RefCell::default(),
+            writes: std::cell::Cell::new(0),
+            failure: RefCell::default(),
+        }
     }
 
     /// How many writes were made so far: a command that is refused must not have added to it.
@@ -293,13 +329,26 @@ impl<'t> Txn<'t> {
         use_it: impl FnOnce(&mut redb::Table<'t, Bytes, Bytes>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         let mut opened = self.opened.borrow_mut();
-        if let Some(table) = opened.get_mut(name) {
+        if let Some((_, table)) = opened.iter_mut().find(|(known, _)| *known == name) {
             return self.noted(use_it(table));
         }
         let mut table = self.noted(self.txn.open_table(definition(name)).map_err(StoreError::from_redb))?;
         let result = self.noted(use_it(&mut table));
-        opened.insert(name, table);
+        opened.push((name, table));
         result
+    }
+
+    fn insert(&self, table: &'static str, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
+        self.with_table(table, |opened| opened.insert(key, value).map_err(StoreError::from_redb).map(|_previous| ()))
+    }
+
+    /// Writes down the records of counters that have waited, those of one table or of all.
+    pub(super) fn write_counters(&self, of: Option<&'static str>) -> Result<(), StoreError> {
+        let waiting = std::mem::take(&mut *self.counters.borrow_mut());
+        let (due, rest) = waiting.into_iter().partition(|counter| of.is_none_or(|table| counter.table == table));
+        *self.counters.borrow_mut() = rest;
+        let due: Vec<Counter> = due;
+        due.iter().try_for_each(|counter| self.insert(counter.table, &counter.key, &counter.value))
     }
 
     /// Writes a record, replacing what was there.
@@ -308,12 +357,16 @@ impl<'t> Txn<'t> {
     /// [`StoreError::Full`] or [`StoreError::Disk`].
     pub fn put<K: Key, V: Record>(&self, table: &Table<K, V>, key: &K, record: &V) -> Result<(), StoreError> {
         self.writes.set(self.writes.get() + 1);
-        self.with_table(table.name, |opened| {
-            opened
-                .insert(key.to_bytes().as_slice(), encode(record).as_slice())
-                .map_err(StoreError::from_redb)
-                .map(|_previous| ())
-        })
+        let (key, value) = (key.to_bytes(), encode(record));
+        if !table.counter {
+            return self.insert(table.name, &key, &value);
+        }
+        let mut counters = self.counters.borrow_mut();
+        match counters.iter_mut().find(|counter| counter.is(table.name, &key)) {
+            Some(counter) => counter.value = value,
+            None => counters.push(Counter { table: table.name, key, value }),
+        }
+        Ok(())
     }
 
     /// Removes a record, if it is there.
@@ -322,30 +375,89 @@ impl<'t> Txn<'t> {
     /// [`StoreError::Full`] or [`StoreError::Disk`].
     pub fn delete<K: Key, V: Record>(&self, table: &Table<K, V>, key: &K) -> Result<(), StoreError> {
         self.writes.set(self.writes.get() + 1);
+        let key = key.to_bytes();
+        self.counters.borrow_mut().retain(|counter| !counter.is(table.name, &key));
         self.with_table(table.name, |opened| {
-            opened.remove(key.to_bytes().as_slice()).map_err(StoreError::from_redb).map(|_previous| ())
+            opened.remove(key.as_slice()).map_err(StoreError::from_redb).map(|_previous| ())
         })
     }
 }
 
+impl Counter {
+    fn is(&self, table: &str, key: &[u8]) -> bool {
+        self.table == table && self.key == key
+    }
+}
+
 impl Read for Txn<'_> {
-    fn raw_get(&self, table: &'static str, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+    fn raw_get(
+        &self,
+        table: &'static str,
+        key: &[u8],
+        visit: &mut dyn FnMut(&[u8]) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        if let Some(counter) = self.counters.borrow().iter().find(|counter| counter.is(table, key)) {
+            return visit(&counter.value);
+        }
+        // What `visit` makes of the bytes is no failure of the disk.
+        let mut seen = Ok(());
         self.with_table(table, |opened| {
-            Ok(opened.get(key).map_err(StoreError::from_redb)?.map(|guard| guard.value().to_vec()))
-        })
+            if let Some(guard) = opened.get(key).map_err(StoreError::from_redb)? {
+                seen = visit(guard.value());
+            }
+            Ok(())
+        })?;
+        seen
     }
 
     fn raw_scan(&self, table: &'static str, span: &Span, order: Order, visit: Visit<'_>) -> Result<(), StoreError> {
         // The borrow is given up while `visit` runs elsewhere: it may read other tables of this transaction.
-        let taken = {
+        self.write_counters(Some(table))?;
+        let known = {
             let mut opened = self.opened.borrow_mut();
-            match opened.remove(table) {
-                Some(table) => table,
-                None => self.noted(self.txn.open_table(definition(table)).map_err(StoreError::from_redb))?,
-            }
+            opened.iter().position(|(known, _)| *known == table).map(|at| opened.swap_remove(at).1)
+        };
+        let taken = match known {
+            Some(table) => table,
+            None => self.noted(self.txn.open_table(definition(table)).map_err(StoreError::from_redb))?,
         };
         let result = walk(&taken, span, order, visit);
-        self.opened.borrow_mut().insert(table, taken);
+        self.opened.borrow_mut().push((table, taken));
         result
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        seal::{DataKey, KeyId},
+        store::Store,
+    };
+
+    const NAMES: Table<u64, String> = Table::new("names");
+    const NICKNAMES: Table<u64, String> = Table::new("nicknames");
+
+    #[tokio::test]
+    async fn a_scan_may_read_other_tables() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let key = DataKey::fresh(KeyId([7; 16]), 1);
+        let store = Store::create(&folder.path().join("a.store"), key, 1 << 20).expect("a store");
+        let look = |view: &dyn Read| {
+            let mut found = Vec::new();
+            view.scan(&NAMES, &Span::all(), Order::Ascending, |number, name| {
+                found.push((name, view.get(&NICKNAMES, &number)?));
+                Ok(ControlFlow::Continue(()))
+            })?;
+            Ok::<_, StoreError>(found)
+        };
+        let written = store.submit(8, move |txn| {
+            txn.put(&NAMES, &1, &"one".to_owned())?;
+            txn.put(&NICKNAMES, &1, &"uno".to_owned())?;
+            look(txn.reader())
+        });
+        let want = vec![("one".to_owned(), Some("uno".to_owned()))];
+        assert_eq!(written.await.expect("in the making"), want);
+        assert_eq!(store.view(look).expect("committed"), want);
     }
 }

@@ -1,11 +1,20 @@
 //! Spellings that people take for the same word.
 
-use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfkc_quick};
 
 /// The text with width, case and kana folded, ends trimmed: `ＴＥＬ` and `tel`, `ﾒｰﾙ` and `めーる`, `メール` and `めーる`
 /// are equal after it. For comparing only, never for display. Folding twice changes nothing more.
 #[must_use]
 pub fn fold(text: &str) -> String {
+    if text.is_ascii() {
+        return text.trim().to_ascii_lowercase();
+    }
+    // Most words are in normal form as they come, and telling so costs a fifth of normalizing them.
+    if is_nfkc_quick(text.chars().flat_map(char::to_lowercase)) == IsNormalized::Yes
+        && is_nfkc_quick(text.chars()) == IsNormalized::Yes
+    {
+        return text.chars().flat_map(char::to_lowercase).map(hiragana).collect::<String>().trim().to_owned();
+    }
     // Lower case can take a text out of normal form (İ), hence the second normalization.
     text.nfkc().flat_map(char::to_lowercase).nfkc().map(hiragana).collect::<String>().trim().to_owned()
 }
@@ -43,6 +52,12 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn the_short_ways_fold_as_the_long_one(text in ".{0,60}|[ -~]{0,20}|[ァ-ヾｦ-ﾟ\u{3099}\u{309a}İ]{0,20}|[ぁ-んァ-ヶ一-三A-Z]{0,20}") {
+            let long: String = text.nfkc().flat_map(char::to_lowercase).nfkc().map(hiragana).collect();
+            prop_assert_eq!(fold(&text), long.trim());
+        }
+
         #[test]
         fn folding_twice_is_folding_once(text in ".{0,60}|[ァ-ヾｦ-ﾟ\u{3099}\u{309a}]{0,20}") {
             let once = fold(&text);

@@ -24,9 +24,9 @@ pub const ELEMENTS: [&str; 22] = [
     "code",
     "del",
     "em",
+    "h3",
     "h4",
     "h5",
-    "h6",
     "hr",
     "li",
     "ol",
@@ -153,11 +153,11 @@ impl<'a> Shaper<'a> {
     fn shape(&self, tag: Tag<'a>) -> Option<Tag<'a>> {
         Some(match tag {
             Tag::Heading { level, .. } => {
-                // The page has its own headings down to the third level.
+                // The page has its own headings down to the second level, and a level skipped is a level missed by ear.
                 let level = match level {
-                    HeadingLevel::H1 => HeadingLevel::H4,
-                    HeadingLevel::H2 => HeadingLevel::H5,
-                    _ => HeadingLevel::H6,
+                    HeadingLevel::H1 => HeadingLevel::H3,
+                    HeadingLevel::H2 => HeadingLevel::H4,
+                    _ => HeadingLevel::H5,
                 };
                 Tag::Heading { level, id: None, classes: Vec::new(), attrs: Vec::new() }
             }

@@ -89,7 +89,7 @@ async fn take(req: &Request, body: Body) -> Result<Response, WebError> {
         headers: kept_headers(req.headers()),
         bytes,
     };
-    let plan = delivery::plan(&hook, &board, &body, delivery, card, &untitled(&app, &hook));
+    let plan = delivery::plan(&hook, &board, &body, delivery, card, &|| untitled(&app, &hook));
     let incoming = Incoming { id: delivery, card, hook: hook.id, at: now, sender_id, signed, body, plan };
     let weight = incoming.body.bytes.len();
     let receipt = store.submit(weight, move |txn| delivery::receive(txn, &incoming)).await.map_err(WebError::from)?;

@@ -268,6 +268,24 @@ fn the_timeline_tells_from_what_to_what_and_its_chain_verifies() {
 }
 
 #[test]
+fn what_is_erased_is_gone_from_the_history_too() {
+    let desk = Desk::new();
+    let (card, other) = (desk.card("secret"), desk.card("other"));
+    desk.ask(Command::Comment { card, id: CommentId::fresh(NOW), text: text::<Comment>("secret") }).expect("commented");
+    desk.refused(Command::Erase { card }, "not-found");
+    desk.ask(Command::Trash { card }).expect("trashed");
+    let old = |at: Timestamp| desk.read(|view| read::trashed_before(view, at, 10)).len();
+    assert_eq!((old(NOW), old(NOW.plus(IN_TRASH))), (0, 1));
+    desk.ask(Command::Erase { card }).expect("erased");
+    assert!(desk.read(|view| read::card(view, card)).is_none());
+    assert!(desk.read(|view| read::timeline(view, card, 0, 100)).is_empty());
+    let report = desk.read(crate::store::history::verify);
+    assert_eq!((report.redacted, report.checked), (3, desk.read(crate::store::history::head)));
+    assert_eq!((desk.tally().trashed, desk.get(other).number), (0, 2));
+    assert_eq!(desk.get(desk.card("next")).number, 3, "a number is never given twice");
+}
+
+#[test]
 fn news_is_what_others_did_since_one_looked() {
     let desk = Desk::new();
     let reader = UserId::fresh(NOW);

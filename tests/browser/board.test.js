@@ -104,7 +104,11 @@ for (const language of ["ja", "en"]) {
     await until(async () => assert.equal(await drawer.locator("#in-status option:checked").textContent(), names.answering));
 
     const plain = (text) => text.replace(/[\s\u3000]+/g, " ").trim();
-    const told = await board.timeline();
+    const told = await until(async () => {
+      const lines = await board.timeline();
+      assert.match(lines.at(-1), new RegExp(names.answering));
+      return lines;
+    });
     const expected = [
       word("timeline-created", { actor, to: names.new }),
       word("timeline-title", { actor, from: title, to: texts.title }),
@@ -218,6 +222,9 @@ for (const language of ["ja", "en"]) {
     await board.reads(names.new, [b, c]);
     await board.toast(word("card-trashed-toast", { n: 1 })).getByRole("button", { name: word("js-undo") }).click();
     await board.reads(names.new, [a, b, c]);
+    await board.counts(names.new, 3);
+    await page.reload();
+    await board.reads(names.new, [a, b, c]);
 
     await board.openCard(c);
     await board.drawer.getByLabel(word("card-actions"), { exact: true }).click();
@@ -231,7 +238,8 @@ for (const language of ["ja", "en"]) {
     await page.getByRole("link", { name: c, exact: true }).waitFor();
     await reader.press("card-restore-number", { n: 3 });
     await reader.open(board.url);
-    await until(async () => assert.deepEqual((await board.titles(names.new)).toSorted(), [a, b, c].toSorted()));
+    // What comes back from the trash comes on top, where it is seen.
+    await board.reads(names.new, [c, a, b]);
     await reader.open(`/o/${org}`);
     await reader.heading("home-activity").waitFor();
   });

@@ -12,7 +12,7 @@ const browser = await launch({ after });
 /** What one does is to be seen by the other within this many milliseconds. */
 const AT_ONCE = 1000;
 /** What the console says of a line that is cut, and of answers that tell of a conflict. */
-const CUT = /ERR_INTERNET_DISCONNECTED|ERR_CONNECTION_REFUSED|ERR_CONNECTION_RESET|ERR_EMPTY_RESPONSE|ERR_INCOMPLETE_CHUNKED_ENCODING|ERR_NETWORK_CHANGED|ERR_HTTP2/;
+const CUT = /ERR_INTERNET_DISCONNECTED|ERR_CONNECTION_REFUSED|ERR_CONNECTION_RESET|ERR_CONNECTION_CLOSED|ERR_EMPTY_RESPONSE|ERR_INCOMPLETE_CHUNKED_ENCODING|ERR_NETWORK_CHANGED|ERR_HTTP2/;
 const CONFLICT = /409/;
 
 /** Two members, the second invited by the first, both before the same board. */

@@ -32,7 +32,8 @@ for (const [language, width] of [["ja", 1440], ["en", 390]]) {
     await page.getByRole("heading", { level: 1, name: "机と椅子を運ぶ" }).waitFor({ state: "attached" });
     await page.locator("#in-status").selectOption({ label: doing });
     await reader.press("card-move");
-    await page.getByText(word("timeline-moved", { actor: "owner", from: todo, to: doing }).replace(/\u3000/g, " ").split(" ")[0]).first().waitFor();
+    await page.waitForLoadState();
+    assert.equal((await board.timeline()).at(-1), word("timeline-moved", { actor: "owner", from: todo, to: doing }).replace(/[\s\u3000]+/g, " "));
     await reader.open(board.url);
     await board.reads(doing, ["机と椅子を運ぶ"]);
 

@@ -57,6 +57,7 @@ card-comments = Comments
 card-menu = Actions for #{ $n } (move and more)
 card-menu-label = Card actions
 card-dialog = Card
+card-typed = What you typed
 card-content = Content of the card
 card-copy-address = Copy address
 card-previous = Previous card

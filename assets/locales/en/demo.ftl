@@ -1,4 +1,5 @@
 demo-organization = Sample Trading
+demo-person = Person { $letter }
 demo-inquiries =
     0 | Please extend the validity of our quote | 3 |
     0 | The sign-in mail does not arrive | 0 | They are checking their spam folder.

@@ -54,6 +54,7 @@ card-comments = コメント
 card-menu = #{ $n } の操作（移動など）
 card-menu-label = カードの操作
 card-dialog = カード
+card-typed = 入力した内容
 card-content = カードの内容
 card-copy-address = アドレスを写す
 card-previous = 前のカード

@@ -1,4 +1,5 @@
 demo-organization = 見本商店
+demo-person = 担当{ $letter }
 demo-inquiries =
     0 | 見積書の有効期限を延ばしてほしい | 3 |
     0 | ログインのメールが届かない | 0 | 迷惑メールの振り分けを確認していただいています。

@@ -24,14 +24,14 @@ actor-system = Workrun
 mail-actor-server = サーバー上のコマンド
 
 ## 最近の動き
-activity-received = を受け取りました
-activity-created = を追加しました
-activity-moved = を「{ $status }」へ移しました
-activity-commented = にコメントしました
-activity-archived = を保管しました
-activity-trashed = を削除しました
-activity-restored = を元に戻しました
-activity-changed = を変更しました
+activity-received = { $actor }で{ $card }を受け取りました
+activity-created = { $actor }が{ $card }を追加しました
+activity-moved = { $actor }が{ $card }を「{ $status }」へ移しました
+activity-commented = { $actor }が{ $card }にコメントしました
+activity-archived = { $actor }が{ $card }を保管しました
+activity-trashed = { $actor }が{ $card }を削除しました
+activity-restored = { $actor }が{ $card }を元に戻しました
+activity-changed = { $actor }が{ $card }を変更しました
 
 ## 監査の記録
 audit-founded = 組織「{ $name }」を作りました

@@ -5,7 +5,7 @@ use redb::{ReadableTable, StorageBackend, TableDefinition};
 use super::*;
 use crate::seal::KeyId;
 
-const TABLE: TableDefinition<u64, &[u8]> = TableDefinition::new("rows");
+const TABLE: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("rows");
 const CACHE: usize = 1 << 20;
 
 fn key() -> DataKey {

@@ -330,7 +330,6 @@ fn delivery_page(here: &Here, view: &dyn Read, id: DeliveryId) -> Result<Respons
         hook_name: hook.name,
         sender_id: delivery.sender_id.clone().unwrap_or_default(),
         received: when.moment(delivery.received_at).text,
-        from: String::new(),
         content_type: body.as_ref().and_then(|body| body.content_type.clone()).unwrap_or_default(),
         size: format::bytes(delivery.size),
         outcome: outcome(&delivery),

@@ -77,7 +77,6 @@ pub async fn show(signed_in: SignedIn) -> Result<Response> {
                 id: session.id.to_string(),
                 current: session.id == signed_in.session.id,
                 client: session.agent,
-                address: String::new(),
                 began: when.moment(session.created_at).text,
                 seen: when.moment(session.used_at).text,
             })

@@ -191,6 +191,20 @@ impl Card {
         }
     }
 
+    /// What was typed for a field that the card does not offer where it is now, with the rule: in the trash nothing can be
+    /// changed, and what was typed must not be lost with the form that it was typed into.
+    #[must_use]
+    pub fn left_over(&self) -> Option<(&str, &str)> {
+        match &self.problem {
+            Some(Problem::Invalid { field, typed, message })
+                if !self.editable() && (field != "comment" || !self.may_comment) =>
+            {
+                Some((message, typed))
+            }
+            _ => None,
+        }
+    }
+
     /// The other value of `field`.
     #[must_use]
     pub fn clash(&self, field: &str) -> Option<&Clash> {

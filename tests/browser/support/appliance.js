@@ -45,6 +45,9 @@ export class Appliance {
 
   /** Starts one that ends with the test. `settings` are environment variables. */
   static async start(t, settings = {}) {
+    await access(BINARY).catch(() => {
+      throw new Error(`there is no ${BINARY}: run cargo build, or name the binary in WORKRUN_BIN`);
+    });
     const appliance = new Appliance();
     appliance.#folder = await scratch(t);
     appliance.#settings = settings;
