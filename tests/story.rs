@@ -2,9 +2,13 @@
 
 mod harness;
 
-use std::{fs, os::unix::fs::PermissionsExt as _};
+use std::{
+    fs,
+    net::{TcpListener, TcpStream},
+    os::unix::fs::PermissionsExt as _,
+};
 
-use harness::{Appliance, Browser, Setup, ids_after, text_between, until};
+use harness::{Appliance, Browser, Setup, Terminal, browser_at_link, ids_after, text_between, until};
 use serde_json::json;
 
 /// The first six digits of a letter: the code.
@@ -52,105 +56,49 @@ fn the_first_start_makes_what_it_needs_and_shows_no_key_to_a_log() {
     assert_eq!(operator.get("/console").expect(303).location(), "/sign-in?next=/console");
 }
 
-/// Bytes from a terminal, as they came.
-fn watch(mut from: impl std::io::Read + Send + 'static) -> std::sync::Arc<std::sync::Mutex<String>> {
-    let seen = std::sync::Arc::new(std::sync::Mutex::new(String::new()));
-    let keep = std::sync::Arc::clone(&seen);
-    std::thread::spawn(move || {
-        let mut buffer = [0; 4096];
-        while let Ok(count @ 1..) = from.read(&mut buffer) {
-            keep.lock().expect("nobody panics").push_str(&String::from_utf8_lossy(&buffer[..count]));
-        }
-    });
-    seen
-}
-
-/// The program on a terminal of its own, made by `script`; what is typed goes to its standard input.
-fn on_a_terminal(
-    folder: &std::path::Path,
-    arguments: &str,
-) -> (std::process::Child, std::sync::Arc<std::sync::Mutex<String>>) {
-    let mut command = std::process::Command::new("script");
-    command.args(["-q", "-e", "-f", "-c", &format!("{} {arguments}", env!("CARGO_BIN_EXE_workrun")), "/dev/null"]);
-    command.env_clear().env("PATH", "/usr/bin:/bin").env("HOME", folder).env("LANG", "C.UTF-8").env("TERM", "dumb");
-    command.env("WORKRUN_CONFIG", folder.join("config.toml")).env("WORKRUN_ROOT_KEY_FILE", folder.join("root.key"));
-    fs::write(folder.join("config.toml"), "").expect("an empty configuration");
-    command
-        .stdin(std::process::Stdio::piped())
-        .stdout(std::process::Stdio::piped())
-        .stderr(std::process::Stdio::null());
-    let mut process = command.current_dir(folder).spawn().expect("`script`, of every Debian, makes a terminal");
-    let seen = watch(process.stdout.take().expect("its output"));
-    (process, seen)
-}
-
-/// Types Ctrl-C and waits for a clean end.
-fn interrupt(mut process: std::process::Child) {
-    use std::io::Write as _;
-    let mut keyboard = process.stdin.take().expect("its input");
-    keyboard.write_all(b"\x03").and_then(|()| keyboard.flush()).expect("a key");
-    let ended = until("it to stop at Ctrl-C", || process.try_wait().expect("its state"));
-    assert!(ended.success(), "{ended}");
-}
-
-/// What a first start on a terminal shows: everything once, and a way in.
 #[test]
 fn on_a_terminal_keys_are_shown_once_and_ctrl_c_stops() {
     let folder = tempfile::tempdir().expect("a folder");
     let serve = "serve --listen 127.0.0.1:0 --tls off --data-dir data";
-    let (process, seen) = on_a_terminal(folder.path(), serve);
-    let text = until("the address", || {
-        Some(seen.lock().expect("nobody panics").clone()).filter(|text| text.contains("Ctrl-C"))
-    });
-    assert!(text.contains("AGE-SECRET-KEY-1"), "the recovery key is shown: {text}");
-    let link = text.split_whitespace().find(|word| word.contains("/sign-in/link?t=")).expect("a link").to_owned();
-    let (origin, path) = link.split_at(link.find("/sign-in").expect("a path"));
-    let at = origin.replace("http://localhost", "127.0.0.1").parse().expect("an address");
-    let mut operator = Browser::new(harness::Endpoint { at, origin: origin.to_owned(), root: None });
-    let secret = path.split_once("t=").expect("a secret").1;
-    operator.get(path).expect(200);
-    operator.post("/sign-in/link", &[("t", secret), ("name", ""), ("mail", "")]).expect(422);
-    let entered = operator.post("/sign-in/link", &[("t", secret), ("name", "運用 太郎"), ("mail", "op@example.test")]);
+    let terminal = Terminal::start(folder.path(), serve);
+    let screen = terminal.until("Ctrl-C");
+    assert!(screen.contains("AGE-SECRET-KEY-1"), "the recovery key is shown: {screen}");
+    let (mut operator, secret) = browser_at_link(&screen);
+    operator.get(&format!("/sign-in/link?t={secret}")).expect(200);
+    operator.post("/sign-in/link", &[("t", &secret), ("name", ""), ("mail", "")]).expect(422);
+    let entered = operator.post("/sign-in/link", &[("t", &secret), ("name", "運用 太郎"), ("mail", "op@example.test")]);
     assert_eq!(entered.expect(303).location(), "/console");
     assert!(operator.page("/console").contains("運用 太郎"));
-    operator.clone().post("/sign-in/link", &[("t", secret), ("name", "二人目"), ("mail", "")]).expect(403);
-    interrupt(process);
+    operator.clone().post("/sign-in/link", &[("t", &secret), ("name", "二人目"), ("mail", "")]).expect(403);
+    terminal.interrupt();
 
     // The second start has nothing to show but where it is.
-    let (process, seen) = on_a_terminal(folder.path(), serve);
-    let text = until("the address", || {
-        Some(seen.lock().expect("nobody panics").clone()).filter(|text| text.contains("Ctrl-C"))
-    });
-    assert!(!text.contains("AGE-SECRET-KEY") && !text.contains("/sign-in/link"), "{text}");
-    interrupt(process);
+    let terminal = Terminal::start(folder.path(), serve);
+    let screen = terminal.until("Ctrl-C");
+    assert!(!screen.contains("AGE-SECRET-KEY") && !screen.contains("/sign-in/link"), "{screen}");
+    terminal.interrupt();
 }
 
 #[test]
 fn a_sample_is_served_from_a_folder_that_goes_away() {
     let folder = tempfile::tempdir().expect("a folder");
-    let (process, seen) = on_a_terminal(folder.path(), "--demo --listen 127.0.0.1:0 --tls off");
-    let text = until("the sample", || {
-        Some(seen.lock().expect("nobody panics").clone()).filter(|text| {
-            text.contains("/sign-in/link?t=") && text.matches("http").count() > 0 && text.ends_with('\n')
-        })
-    });
-    assert!(!text.contains("AGE-SECRET-KEY"), "{text}");
-    let link = text.split_whitespace().find(|word| word.contains("/sign-in/link?t=")).expect("a link").to_owned();
-    let (origin, path) = link.split_at(link.find("/sign-in").expect("a path"));
-    let at = origin.replace("http://localhost", "127.0.0.1").parse().expect("an address");
-    let mut owner = Browser::new(harness::Endpoint { at, origin: origin.to_owned(), root: None });
-    let secret = path.split_once("t=").expect("a secret").1;
-    until("it to serve", || std::net::TcpStream::connect(at).ok());
-    let home = owner.post("/sign-in/link", &[("t", secret)]).expect(303).location().to_owned();
+    // Its link may be printed before anything listens, so the port is chosen here.
+    let port = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port").port();
+    let terminal = Terminal::start(folder.path(), &format!("--demo --listen 127.0.0.1:{port} --tls off"));
+    let screen = terminal.until("/sign-in/link?t=");
+    assert!(!screen.contains("AGE-SECRET-KEY"), "{screen}");
+    let (mut owner, secret) = browser_at_link(&screen);
+    until("it to serve", || TcpStream::connect(("127.0.0.1", port)).ok());
+    let home = owner.post("/sign-in/link", &[("t", &secret)]).expect(303).location().to_owned();
     let org = owner.get(&home).expect(303).location().to_owned();
     let home = owner.page(&org);
     let boards = ids_after(&home, "/boards/");
     assert_eq!(boards.len(), 3, "{home}");
     let board = owner.page(&format!("{org}/boards/{}", boards[0]));
     assert!(ids_after(&board, "/cards/").len() > 3, "{board}");
-    interrupt(process);
-    let left: Vec<_> = fs::read_dir(std::env::temp_dir())
-        .expect("the folder for temporary files")
+    terminal.interrupt();
+    let left: Vec<_> = fs::read_dir(folder.path())
+        .expect("the folder, which is also that for temporary files")
         .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
         .filter(|name| name.starts_with("workrun-demo-"))
         .collect();
