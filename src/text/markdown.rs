@@ -6,7 +6,7 @@
 //! images become links. Time and size grow with the input, not with how it is nested. Two lines of defence hold this:
 //! the events are shaped before they become HTML, and ammonia sanitises what came out.
 //!
-//! The dialect is CommonMark with tables and strikethrough, and what people know from chats: a new line is a new line,
+//! The dialect is `CommonMark` with tables and strikethrough, and what people know from chats: a new line is a new line,
 //! and a bare address is a link. A task list shows its boxes as ☑ and ☐; a mention stays text.
 
 use std::{
