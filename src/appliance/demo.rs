@@ -84,7 +84,7 @@ async fn fill(stores: &Arc<Stores>, clock: &Clock, config: &Config, language: La
     let owner: MailAddress = parsed(OWNER).map_err(people)?;
     let user = sagas::found(stores, now, org, name, owner).await.map_err(people)?;
     for template in [Template::Inquiries, Template::Tasks, Template::Hiring] {
-        board(stores, clock, org, user, words, template).await?;
+        board(stores, clock, config, org, user, words, template).await?;
     }
     let secret = Secret::<16>::fresh();
     let kept = secret.clone();
@@ -101,10 +101,12 @@ async fn fill(stores: &Arc<Stores>, clock: &Clock, config: &Config, language: La
     Ok(format!("{url}/sign-in/link?t={}", secret.text()))
 }
 
-/// One board with the cards that `demo-{template}` names, a line each: `column | title | days to the due day | comment`.
+/// One board with the cards that `demo-{template}` names, a line each: `column | title | days to the due day | number
+/// of the label | comment`.
 async fn board(
     stores: &Arc<Stores>,
     clock: &Clock,
+    config: &Config,
     org: OrgId,
     user: UserId,
     words: &'static Words,
@@ -115,19 +117,20 @@ async fn board(
     let id = BoardId::fresh(now);
     let board = template.board(id, &words.text(&format!("template-{}", template.name())), now, |key| words.text(key));
     let mut commands = vec![Command::CreateBoard(board.clone())];
-    let today = now.in_zone(&jiff::tz::TimeZone::UTC).date();
-    for (at, line) in words.text(&format!("demo-{}", template.name())).lines().enumerate() {
+    let today = now.in_zone(&config.time_zone).date();
+    for line in words.text(&format!("demo-{}", template.name())).lines() {
         let mut parts = line.split('|').map(str::trim);
         let column = parts.next().and_then(|column| column.parse::<usize>().ok()).unwrap_or(0);
         let Some(title) = parts.next().and_then(|title| title.parse::<Title>().ok()) else { continue };
         let due =
             parts.next().and_then(|days| days.parse::<i64>().ok()).and_then(|days| today.checked_add(days.days()).ok());
+        let label = parts.next().and_then(|number| board.labels.get(number.parse::<usize>().ok()?.checked_sub(1)?));
         let card = CardId::fresh(now);
         let mut new = NewCard::titled(card, id, title);
         new.status = board.statuses.get(column).map(|status| status.id);
         new.place = Place::Bottom;
         new.due = due.map(CivilDate);
-        new.labels = board.labels.get(at % (board.labels.len() + 1)).map(|label| label.id).into_iter().collect();
+        new.labels = label.map(|label| label.id).into_iter().collect();
         if column > 0 {
             new.assignees.push(user);
         }
