@@ -445,7 +445,8 @@ fn every_table_is_in_the_document() {
     let document = read("docs/data.md");
     let (mut names, mut complaints) = (BTreeSet::new(), Vec::new());
     for (path, code) in product() {
-        for rest in code.split("Table::new(\"").skip(1) {
+        let made = ["Table::new(\"", "Table::counter(\""].into_iter().flat_map(|made| code.split(made).skip(1));
+        for rest in made {
             let name = rest.split('"').next().unwrap_or_default();
             if !document.contains(&format!("`{name}`")) {
                 complaints.push(format!("the table `{name}` of {path} is not in docs/data.md"));
@@ -494,6 +495,21 @@ fn every_dependency_has_its_reason() {
     assert!(named.len() > 40, "the dependencies were found: {named:?}");
 }
 
+/// Every document of the repository.
+fn documents(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).expect("a readable folder") {
+        let path = entry.expect("an entry").path();
+        let name = path.file_name().expect("a name").to_string_lossy().into_owned();
+        if path.is_dir() && !name.starts_with('.') && !["target", "node_modules"].contains(&name.as_str()) {
+            found.extend(documents(&path));
+        } else if name.ends_with(".md") {
+            found.push(path);
+        }
+    }
+    found
+}
+
 #[test]
 fn every_document_that_is_pointed_at_exists() {
     let mut texts = BTreeMap::new();
@@ -511,6 +527,16 @@ fn every_document_that_is_pointed_at_exists() {
             let target = text[at..end.map_or(text.len(), |end| at + end)].trim_end_matches(['.', '/']);
             if !root().join(target).exists() {
                 complaints.push(format!("{path} points at {target}, which does not exist"));
+            }
+        }
+    }
+    for path in documents(&root()) {
+        let folder = path.parent().expect("a folder");
+        for link in fs::read_to_string(&path).expect("a document").split("](").skip(1) {
+            let target = link.split([')', '#', ' ']).next().unwrap_or_default();
+            let outside = target.is_empty() || target.contains("://") || target.starts_with("mailto:");
+            if !outside && !folder.join(target).exists() {
+                complaints.push(format!("{} links to {target}, which does not exist", path.display()));
             }
         }
     }

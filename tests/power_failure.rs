@@ -30,8 +30,8 @@ mod disk;
 
 use disk::{Dice, Image, Op, RecordingDisk, SECTOR, apply_write};
 
-const SMALL: TableDefinition<u64, &[u8]> = TableDefinition::new("small");
-const LARGE: TableDefinition<&str, &[u8]> = TableDefinition::new("large");
+const SMALL: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("small");
+const LARGE: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("large");
 /// Small enough that redb writes pages before their commit.
 const CACHE: usize = 128 << 10;
 
@@ -75,7 +75,7 @@ fn record(commits: usize, seed: u64) -> (Vec<Op>, History) {
         {
             let mut small = transaction.open_table(SMALL).unwrap();
             let mut large = transaction.open_table(LARGE).unwrap();
-            for _ in 0..1 + dice.below(12) {
+            for _ in 0..=dice.below(12) {
                 let key = dice.below(400);
                 if dice.below(4) == 0 {
                     small.remove(key).unwrap();
@@ -108,6 +108,7 @@ fn record(commits: usize, seed: u64) -> (Vec<Op>, History) {
             let dying = store.begin_write().unwrap();
             dying.open_table(LARGE).unwrap().insert("never", vec![0xdd; 400_000].as_slice()).unwrap();
             // The process dies: nothing is rolled back, nothing closed.
+            #[expect(clippy::mem_forget, reason = "a process that dies runs no destructors")]
             std::mem::forget((dying, store));
             store = SealedDatabase::open_on(disk.clone(), &key(), CACHE).unwrap();
         }
@@ -268,7 +269,7 @@ fn fates(count: usize, samples: usize, dice: &mut Dice) -> Vec<Vec<Fate>> {
             2 => vec![Fate::Kept; count],
             _ => (0..count).map(|_| if dice.below(2) == 0 { Fate::Kept } else { Fate::Lost }).collect::<Vec<_>>(),
         };
-        for _ in 0..1 + dice.below(3) {
+        for _ in 0..=dice.below(3) {
             let at = dice.below(count as u64) as usize;
             one[at] = match dice.below(3) {
                 0 => Fate::Kept,
@@ -307,7 +308,7 @@ fn carry_on(mut store: SealedDatabase) -> Result<(), String> {
     let transaction = store.begin_write().map_err(|error| format!("takes no transaction: {error}"))?;
     {
         let mut table = transaction.open_table(LARGE).map_err(|error| format!("takes no table: {error}"))?;
-        table.insert("later", [1; 20_000].as_slice()).map_err(|error| format!("takes no row: {error}"))?;
+        table.insert("later", vec![1; 20_000].as_slice()).map_err(|error| format!("takes no row: {error}"))?;
     }
     transaction.commit().map_err(|error| format!("takes no commit: {error}"))?;
     store.check().map_err(|error| format!("fails its check after a commit: {error}"))?;

@@ -101,7 +101,7 @@ fn nothing_typed_sent_or_given_is_on_the_disk_in_the_clear() {
     let link = appliance.path_of(&letter, "/sign-in/link");
 
     let board_name = text("a board", "板");
-    let board = appliance.board(&mut owner, &org, &board_name, "empty");
+    let board = Appliance::board(&mut owner, &org, &board_name, "empty");
     let board_url = format!("/o/{org}/boards/{board}");
     let (status, label, field) = (text("a status", "列"), text("a label", "札"), text("a field", "欄"));
     owner.post(&format!("{board_url}/statuses"), &[("name", &status), ("kind", "doing")]).expect(303);

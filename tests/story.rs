@@ -2,9 +2,13 @@
 
 mod harness;
 
-use std::{fs, os::unix::fs::PermissionsExt as _};
+use std::{
+    fs,
+    net::{TcpListener, TcpStream},
+    os::unix::fs::PermissionsExt as _,
+};
 
-use harness::{Appliance, Browser, Setup, ids_after, text_between, until};
+use harness::{Appliance, Browser, Setup, Terminal, browser_at_link, ids_after, text_between, until};
 use serde_json::json;
 
 /// The first six digits of a letter: the code.
@@ -50,6 +54,55 @@ fn the_first_start_makes_what_it_needs_and_shows_no_key_to_a_log() {
         assert!(cookie.contains(part), "{cookie}");
     }
     assert_eq!(operator.get("/console").expect(303).location(), "/sign-in?next=/console");
+}
+
+#[test]
+fn on_a_terminal_keys_are_shown_once_and_ctrl_c_stops() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let serve = "serve --listen 127.0.0.1:0 --tls off --data-dir data";
+    let terminal = Terminal::start(folder.path(), serve);
+    let screen = terminal.until("Ctrl-C");
+    assert!(screen.contains("AGE-SECRET-KEY-1"), "the recovery key is shown: {screen}");
+    let (mut operator, secret) = browser_at_link(&screen);
+    operator.get(&format!("/sign-in/link?t={secret}")).expect(200);
+    operator.post("/sign-in/link", &[("t", &secret), ("name", ""), ("mail", "")]).expect(422);
+    let entered = operator.post("/sign-in/link", &[("t", &secret), ("name", "運用 太郎"), ("mail", "op@example.test")]);
+    assert_eq!(entered.expect(303).location(), "/console");
+    assert!(operator.page("/console").contains("運用 太郎"));
+    operator.clone().post("/sign-in/link", &[("t", &secret), ("name", "二人目"), ("mail", "")]).expect(403);
+    terminal.interrupt();
+
+    // The second start has nothing to show but where it is.
+    let terminal = Terminal::start(folder.path(), serve);
+    let screen = terminal.until("Ctrl-C");
+    assert!(!screen.contains("AGE-SECRET-KEY") && !screen.contains("/sign-in/link"), "{screen}");
+    terminal.interrupt();
+}
+
+#[test]
+fn a_sample_is_served_from_a_folder_that_goes_away() {
+    let folder = tempfile::tempdir().expect("a folder");
+    // Its link may be printed before anything listens, so the port is chosen here.
+    let port = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port").port();
+    let terminal = Terminal::start(folder.path(), &format!("--demo --listen 127.0.0.1:{port} --tls off"));
+    let screen = terminal.until("/sign-in/link?t=");
+    assert!(!screen.contains("AGE-SECRET-KEY"), "{screen}");
+    let (mut owner, secret) = browser_at_link(&screen);
+    until("it to serve", || TcpStream::connect(("127.0.0.1", port)).ok());
+    let home = owner.post("/sign-in/link", &[("t", &secret)]).expect(303).location().to_owned();
+    let org = owner.get(&home).expect(303).location().to_owned();
+    let home = owner.page(&org);
+    let boards = ids_after(&home, "/boards/");
+    assert_eq!(boards.len(), 3, "{home}");
+    let board = owner.page(&format!("{org}/boards/{}", boards[0]));
+    assert!(ids_after(&board, "/cards/").len() > 3, "{board}");
+    terminal.interrupt();
+    let left: Vec<_> = fs::read_dir(folder.path())
+        .expect("the folder, which is also that for temporary files")
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .filter(|name| name.starts_with("workrun-demo-"))
+        .collect();
+    assert!(left.is_empty(), "{left:?}");
 }
 
 #[test]
@@ -267,8 +320,8 @@ fn secret_after(page: &str, before: &str) -> String {
 }
 
 /// A board, its columns' ids and a card on it, in the hands of its owner.
-fn board_with_card(appliance: &Appliance, org: &str, owner: &mut Browser) -> (String, Vec<String>, String) {
-    let board = appliance.board(owner, org, "問い合わせ", "inquiries");
+fn board_with_card(org: &str, owner: &mut Browser) -> (String, Vec<String>, String) {
+    let board = Appliance::board(owner, org, "問い合わせ", "inquiries");
     let page = owner.page(&format!("/o/{org}/boards/{board}/settings"));
     let statuses = ids_after(&page, "/statuses/");
     assert_eq!(statuses.len(), 5, "{page}");
@@ -287,13 +340,13 @@ fn a_board_is_worked_on() {
     let mut hana = appliance.join(&mut owner, &org, "hana@example.test", "山田 花", "member");
     for (template, word) in [("inquiries", "問い合わせ"), ("tasks", "タスク"), ("hiring", "採用"), ("expenses", "経費")]
     {
-        let board = appliance.board(&mut owner, &org, "", template);
+        let board = Appliance::board(&mut owner, &org, "", template);
         assert!(owner.page(&format!("/o/{org}/boards/{board}")).contains(word), "{template}");
     }
-    let empty = appliance.board(&mut owner, &org, "白紙", "empty");
+    let empty = Appliance::board(&mut owner, &org, "白紙", "empty");
     assert!(owner.page(&format!("/o/{org}/boards/{empty}")).contains("白紙"));
 
-    let (board, statuses, card) = board_with_card(&appliance, &org, &mut owner);
+    let (board, statuses, card) = board_with_card(&org, &mut owner);
     let (board_url, card_url) = (format!("/o/{org}/boards/{board}"), format!("/o/{org}/cards/{card}"));
     let version = |browser: &mut Browser| text_between(&browser.page(&card_url), "data-version=\"", "\"");
     let set = |browser: &mut Browser, field: &str, value: &str| {
@@ -364,7 +417,7 @@ fn two_browsers_see_each_other_and_lose_nothing() {
     let org = appliance.found("青空商会", "owner@example.test");
     let mut owner = appliance.sign_in("owner@example.test");
     let mut hana = appliance.join(&mut owner, &org, "hana@example.test", "山田 花", "member");
-    let (board, statuses, card) = board_with_card(&appliance, &org, &mut owner);
+    let (board, statuses, card) = board_with_card(&org, &mut owner);
     let (board_url, card_url) = (format!("/o/{org}/boards/{board}"), format!("/o/{org}/cards/{card}"));
     let page = hana.page(&board_url);
     let (seq, epoch) = (text_between(&page, "data-seq=\"", "\""), text_between(&page, "data-epoch=\"", "\""));
@@ -431,7 +484,7 @@ fn a_webhook_becomes_a_card_before_their_eyes() {
     let appliance = Appliance::start();
     let org = appliance.found("青空商会", "owner@example.test");
     let mut owner = appliance.sign_in("owner@example.test");
-    let board = appliance.board(&mut owner, &org, "問い合わせ", "inquiries");
+    let board = Appliance::board(&mut owner, &org, "問い合わせ", "inquiries");
     let board_url = format!("/o/{org}/boards/{board}");
     let page = owner.page(&board_url);
     let (seq, epoch) = (text_between(&page, "data-seq=\"", "\""), text_between(&page, "data-epoch=\"", "\""));

@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use jiff::ToSpan;
+use jiff::{ToSpan, tz::TimeZone};
 
 use crate::{
     cli::Output,
     clock::Clock,
     config::{Config, SecretSource},
     control::Failure,
-    ids::{BoardId, CardId, CommentId, OrgId, Secret, UserId},
-    people::{PeopleError, directory, links, sagas},
+    ids::{BoardId, CardId, CommentId, InvitationId, OrgId, Secret, UserId},
+    people::{PeopleError, Role, directory, invitations, links, members, sagas},
     store::{Stores, history::Actor},
     text::{CivilDate, Comment, MailAddress, Name, Title},
     web::words::{Language, Words},
@@ -83,8 +83,9 @@ async fn fill(stores: &Arc<Stores>, clock: &Clock, config: &Config, language: La
     let name: Name = parsed(&words.text("demo-organization")).map_err(people)?;
     let owner: MailAddress = parsed(OWNER).map_err(people)?;
     let user = sagas::found(stores, now, org, name, owner).await.map_err(people)?;
+    let everybody = colleagues(stores, clock, org, user, words).await.map_err(people)?;
     for template in [Template::Inquiries, Template::Tasks, Template::Hiring] {
-        board(stores, clock, org, user, words, template).await?;
+        board(stores, clock, org, &everybody, words, template, &config.time_zone).await?;
     }
     let secret = Secret::<16>::fresh();
     let kept = secret.clone();
@@ -101,45 +102,85 @@ async fn fill(stores: &Arc<Stores>, clock: &Clock, config: &Config, language: La
     Ok(format!("{url}/sign-in/link?t={}", secret.text()))
 }
 
-/// One board with the cards that `demo-{template}` names, a line each: `column | title | days to the due day | comment`.
+/// Names the owner and lets three others join; all of them, the owner first.
+async fn colleagues(
+    stores: &Arc<Stores>,
+    clock: &Clock,
+    org: OrgId,
+    owner: UserId,
+    words: &'static Words,
+) -> Result<Vec<UserId>, PeopleError> {
+    let (store, now) = (stores.organization(org)?, clock.now());
+    let named = |letter: &str| parsed::<Name>(&words.with("demo-person", "letter", letter));
+    let own_name = named("A")?;
+    store.submit(64, move |txn| members::rename_self(txn, now, owner, &own_name)).await?;
+    let mut everybody = vec![owner];
+    for letter in ["B", "C", "D"] {
+        let mail: MailAddress = parsed(&format!("person-{}@example.jp", letter.to_lowercase()))?;
+        let (mac, fresh, name) = (stores.mail_mac(&mail), UserId::fresh(now), named(letter)?);
+        let user = stores
+            .system()
+            .submit(64, move |txn| Ok::<_, PeopleError>(directory::ensure_user(txn, &mac, fresh)?))
+            .await?;
+        let request = invitations::Request {
+            id: InvitationId::fresh(now),
+            mail: mail.clone(),
+            role: Role::Member,
+            ticket: invitations::Ticket::fresh(org),
+            link: String::new(),
+            language: words.language().tag().to_owned(),
+        };
+        let ticket = request.ticket.clone();
+        store.submit(64, move |txn| invitations::invite(txn, now, owner, Role::Owner, &request).map(|_| ())).await?;
+        sagas::join(stores, now, ticket, user, mail, name).await?;
+        everybody.push(user);
+    }
+    Ok(everybody)
+}
+
+/// One board with the cards that `demo-{template}` names, a line each: `column | title | days to the due day | number
+/// of the label | comment`.
 async fn board(
     stores: &Arc<Stores>,
     clock: &Clock,
     org: OrgId,
-    user: UserId,
+    people: &[UserId],
     words: &'static Words,
     template: Template,
+    zone: &TimeZone,
 ) -> Result<(), WorkError> {
     let store = stores.organization(org)?;
     let now = clock.now();
     let id = BoardId::fresh(now);
     let board = template.board(id, &words.text(&format!("template-{}", template.name())), now, |key| words.text(key));
-    let mut commands = vec![Command::CreateBoard(board.clone())];
-    let today = now.in_zone(&jiff::tz::TimeZone::UTC).date();
+    let mut commands = vec![(people[0], Command::CreateBoard(board.clone()))];
+    let today = now.in_zone(zone).date();
     for (at, line) in words.text(&format!("demo-{}", template.name())).lines().enumerate() {
         let mut parts = line.split('|').map(str::trim);
         let column = parts.next().and_then(|column| column.parse::<usize>().ok()).unwrap_or(0);
         let Some(title) = parts.next().and_then(|title| title.parse::<Title>().ok()) else { continue };
         let due =
             parts.next().and_then(|days| days.parse::<i64>().ok()).and_then(|days| today.checked_add(days.days()).ok());
+        let label = parts.next().and_then(|number| board.labels.get(number.parse::<usize>().ok()?.checked_sub(1)?));
         let card = CardId::fresh(now);
         let mut new = NewCard::titled(card, id, title);
         new.status = board.statuses.get(column).map(|status| status.id);
         new.place = Place::Bottom;
         new.due = due.map(CivilDate);
-        new.labels = board.labels.get(at % (board.labels.len() + 1)).map(|label| label.id).into_iter().collect();
+        new.labels = label.map(|label| label.id).into_iter().collect();
         if column > 0 {
-            new.assignees.push(user);
+            new.assignees.push(people[at % people.len()]);
         }
-        commands.push(Command::CreateCard(new));
+        commands.push((people[0], Command::CreateCard(new)));
         if let Some(text) = parts.next().and_then(|comment| comment.parse::<Comment>().ok()) {
-            commands.push(Command::Comment { card, id: CommentId::fresh(now), text });
+            commands
+                .push((people[(at + 1) % people.len()], Command::Comment { card, id: CommentId::fresh(now), text }));
         }
     }
     store
         .submit(4096, move |txn| {
-            for command in &commands {
-                work::change(txn, Actor::User(user), now, command)?;
+            for (user, command) in &commands {
+                work::change(txn, Actor::User(*user), now, command)?;
             }
             Ok::<_, WorkError>(())
         })

@@ -1,31 +1,62 @@
-//! What is tidied up by itself, once an hour: ids of senders and mail that nobody needs to know any more.
+//! What is tidied up by itself, once an hour: cards that were in the trash for 30 days, and ids of senders that nobody
+//! needs to know any more.
 
 use std::{sync::Arc, time::Duration};
 
 use tokio::sync::watch;
 
 use crate::{
-    clock::Clock,
+    clock::{Clock, Timestamp},
     hooks::delivery,
-    store::{StoreError, Stores},
+    people::directory,
+    store::{Store, Stores, history::Actor},
+    work::{self, Command, WorkError},
 };
 
 const ROUND: Duration = Duration::from_secs(60 * 60);
+/// Cards erased in one transaction, so that writers wait only briefly.
+const ERASED_AT_A_TIME: usize = 50;
 
-/// Tidies the open organizations until told to stop. A closed one is tidied when it is next in use.
+/// Tidies every organization until told to stop.
 pub async fn run(stores: Arc<Stores>, clock: Clock, mut stop: watch::Receiver<bool>) {
     loop {
+        let organizations = stores.system().read(|view| directory::organizations(view)).await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "the organizations cannot be listed; tidying up again in an hour");
+            Vec::new()
+        });
+        for organization in organizations {
+            if *stop.borrow() {
+                return;
+            }
+            let Ok(store) = stores.organization(organization.id) else { continue };
+            if let Err(error) = tidy(&store, clock.now()).await {
+                tracing::warn!(org.id = %organization.id, %error, "tidying up failed; trying again in an hour");
+            }
+        }
         tokio::select! {
             () = tokio::time::sleep(ROUND) => {}
             _ = stop.wait_for(|stop| *stop) => return,
         }
-        for (org, store) in stores.shelf().opened() {
-            let now = clock.now();
-            let forgotten: Result<usize, StoreError> =
-                store.submit(64, move |txn| delivery::forget_old_ids(txn, now)).await;
-            if let Err(error) = forgotten {
-                tracing::warn!(org.id = %org, %error, "old senders' ids could not be forgotten; trying again in an hour");
-            }
+    }
+}
+
+async fn tidy(store: &Arc<Store>, now: Timestamp) -> Result<(), WorkError> {
+    store.submit(64, move |txn| Ok::<_, WorkError>(delivery::forget_old_ids(txn, now)?)).await?;
+    loop {
+        let erased = store
+            .submit(4096, move |txn| {
+                let old = work::read::trashed_before(txn.reader(), now.minus(work::IN_TRASH), ERASED_AT_A_TIME)?;
+                for card in &old {
+                    work::change(txn, Actor::System, now, &Command::Erase { card: card.id })?;
+                    if let Some(id) = card.delivery {
+                        delivery::erase_body(txn, id)?;
+                    }
+                }
+                Ok::<_, WorkError>(old.len())
+            })
+            .await?;
+        if erased < ERASED_AT_A_TIME {
+            return Ok(());
         }
     }
 }

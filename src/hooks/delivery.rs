@@ -253,6 +253,14 @@ pub fn of_hook(
     keys.into_iter().filter_map(|((_, id), ())| view.get(&DELIVERIES, &id).transpose()).collect()
 }
 
+/// Takes a delivery's body away; that it came, and what became of it, stays.
+///
+/// # Errors
+/// What the store says.
+pub fn erase_body(txn: &Txn<'_>, id: DeliveryId) -> Result<(), StoreError> {
+    txn.delete(&BODIES, &id)
+}
+
 /// Forgets senders' ids that are too old to come again; returns how many deliveries it has looked at, 10,000 at most.
 ///
 /// # Errors

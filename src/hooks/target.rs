@@ -38,9 +38,16 @@ impl Target {
     }
 }
 
-/// Targets as they stood when nothing had been committed since.
+/// Targets, each as it stood at some version of its store.
 #[derive(Default)]
-pub struct Targets(Mutex<HashMap<[u8; 32], (Version, Arc<Target>)>>);
+pub struct Targets {
+    by_digest: Mutex<HashMap<[u8; 32], Known>>,
+}
+
+struct Known {
+    version: Version,
+    target: Arc<Target>,
+}
 
 impl Targets {
     /// The target of an address; none if there is no such endpoint.
@@ -51,10 +58,10 @@ impl Targets {
         let digest = address.digest();
         // Asked before reading: what is committed in between is then read once more, never missed.
         let version = store.version();
-        if let Some((known, target)) = self.0.lock().get(&digest)
-            && *known == version
+        if let Some(known) = self.by_digest.lock().get(&digest)
+            && known.version == version
         {
-            return Ok(Some(Arc::clone(target)));
+            return Ok(Some(Arc::clone(&known.target)));
         }
         let found = store.view(|view| {
             let Some(hook) = endpoint::find(view, address)? else { return Ok(None) };
@@ -62,11 +69,11 @@ impl Targets {
         })?;
         let Some((hook, board)) = found else { return Ok(None) };
         let target = Arc::new(Target::of(hook, board));
-        let mut kept = self.0.lock();
+        let mut kept = self.by_digest.lock();
         if kept.len() >= KEPT_MAX {
             kept.clear();
         }
-        kept.insert(digest, (version, Arc::clone(&target)));
+        kept.insert(digest, Known { version, target: Arc::clone(&target) });
         Ok(Some(target))
     }
 }

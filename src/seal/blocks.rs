@@ -333,7 +333,7 @@ mod tests {
         crate::seal::hex(&Sha256::digest(bytes))
     }
 
-    /// The vectors of docs/formats/store.md, made by tests/format_vectors.py; a change of any byte makes every existing
+    /// The vectors of docs/formats/store.md, made by `tests/format_vectors.py`; a change of any byte makes every existing
     /// store unreadable.
     #[test]
     fn the_format_stays_as_documented() {

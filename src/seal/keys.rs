@@ -221,6 +221,9 @@ impl DataKey {
     }
 
     /// HMAC-SHA256 (RFC 2104) of `data` under a subkey of the purpose.
+    ///
+    /// # Panics
+    /// Never: HMAC takes keys of any length.
     #[must_use]
     pub fn mac(&self, purpose: &str, data: &[u8]) -> [u8; 32] {
         let key = Zeroizing::new(derive::<32>(&[], &self.0.bytes, MAC, purpose));
@@ -289,7 +292,7 @@ mod tests {
         assert!(!data.contains("5a5a") && !data.contains("90, 90"), "{data}");
     }
 
-    /// The vectors of docs/formats/keyring.md, made by tests/format_vectors.py; changing a derivation makes every existing
+    /// The vectors of docs/formats/keyring.md, made by `tests/format_vectors.py`; changing a derivation makes every existing
     /// file unreadable.
     #[test]
     fn derivations_stay_as_documented() {

@@ -156,6 +156,14 @@ pub fn append<E: Record>(txn: &Txn<'_>, at: Timestamp, actor: Actor, room: Room,
     Ok(number)
 }
 
+/// Takes an event's payload away. Its header stays, so the chain still verifies; verification counts it as redacted.
+///
+/// # Errors
+/// [`StoreError::Full`] or [`StoreError::Disk`].
+pub fn redact(txn: &Txn<'_>, number: u64) -> Result<(), StoreError> {
+    txn.delete(&PAYLOADS, &number)
+}
+
 /// The last event's number; zero before the first.
 ///
 /// # Errors

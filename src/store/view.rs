@@ -426,3 +426,38 @@ impl Read for Txn<'_> {
         result
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        seal::{DataKey, KeyId},
+        store::Store,
+    };
+
+    const NAMES: Table<u64, String> = Table::new("names");
+    const NICKNAMES: Table<u64, String> = Table::new("nicknames");
+
+    #[tokio::test]
+    async fn a_scan_may_read_other_tables() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let key = DataKey::fresh(KeyId([7; 16]), 1);
+        let store = Store::create(&folder.path().join("a.store"), key, 1 << 20).expect("a store");
+        let look = |view: &dyn Read| {
+            let mut found = Vec::new();
+            view.scan(&NAMES, &Span::all(), Order::Ascending, |number, name| {
+                found.push((name, view.get(&NICKNAMES, &number)?));
+                Ok(ControlFlow::Continue(()))
+            })?;
+            Ok::<_, StoreError>(found)
+        };
+        let written = store.submit(8, move |txn| {
+            txn.put(&NAMES, &1, &"one".to_owned())?;
+            txn.put(&NICKNAMES, &1, &"uno".to_owned())?;
+            look(txn.reader())
+        });
+        let want = vec![("one".to_owned(), Some("uno".to_owned()))];
+        assert_eq!(written.await.expect("in the making"), want);
+        assert_eq!(store.view(look).expect("committed"), want);
+    }
+}

@@ -6,7 +6,7 @@
 //! images become links. Time and size grow with the input, not with how it is nested. Two lines of defence hold this:
 //! the events are shaped before they become HTML, and ammonia sanitises what came out.
 //!
-//! The dialect is CommonMark with tables and strikethrough, and what people know from chats: a new line is a new line,
+//! The dialect is `CommonMark` with tables and strikethrough, and what people know from chats: a new line is a new line,
 //! and a bare address is a link. A task list shows its boxes as ☑ and ☐; a mention stays text.
 
 use std::{
@@ -24,9 +24,9 @@ pub const ELEMENTS: [&str; 22] = [
     "code",
     "del",
     "em",
+    "h3",
     "h4",
     "h5",
-    "h6",
     "hr",
     "li",
     "ol",
@@ -153,11 +153,11 @@ impl<'a> Shaper<'a> {
     fn shape(&self, tag: Tag<'a>) -> Option<Tag<'a>> {
         Some(match tag {
             Tag::Heading { level, .. } => {
-                // The page has its own headings down to the third level.
+                // The page has its own headings down to the second level, and a level skipped is a level missed by ear.
                 let level = match level {
-                    HeadingLevel::H1 => HeadingLevel::H4,
-                    HeadingLevel::H2 => HeadingLevel::H5,
-                    _ => HeadingLevel::H6,
+                    HeadingLevel::H1 => HeadingLevel::H3,
+                    HeadingLevel::H2 => HeadingLevel::H4,
+                    _ => HeadingLevel::H5,
                 };
                 Tag::Heading { level, id: None, classes: Vec::new(), attrs: Vec::new() }
             }

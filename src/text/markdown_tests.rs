@@ -19,7 +19,7 @@ fn what_people_type() {
         "**太字** *斜体* ~~取り消し~~ `code`",
         "<p><strong>太字</strong> <em>斜体</em> <del>取り消し</del> <code>code</code></p>",
     );
-    case("# 大\n## 中\n### 小\n###### 最小", "<h4>大</h4>\n<h5>中</h5>\n<h6>小</h6>\n<h6>最小</h6>");
+    case("# 大\n## 中\n### 小\n###### 最小", "<h3>大</h3>\n<h4>中</h4>\n<h5>小</h5>\n<h5>最小</h5>");
     case("- [x] 済\n- [ ] 未", "<ul>\n<li>☑ 済</li>\n<li>☐ 未</li>\n</ul>");
     case("3. 三\n4. 四", "<ol start=\"3\">\n<li>三</li>\n<li>四</li>\n</ol>".replace("</ul>", "</ol>").as_str());
     case("> 引用", "<blockquote>\n<p>引用</p>\n</blockquote>");

@@ -205,7 +205,7 @@ fn messages(here: &Here, view: &dyn Read, board: BoardId, after: u64) -> Result<
     if events.is_empty() {
         return Ok(Push { messages: Vec::new(), looked_at, more: looked_at < head });
     }
-    let shaped = events.iter().any(|entry| entry.event.card().is_none() && !spread(&entry.event));
+    let shaped = events.iter().any(|entry| entry.event.card().is_none() && !unseen(&entry.event));
     // Each card once, as the last event left it.
     let mut last: BTreeMap<CardId, &Entry<Event>> = BTreeMap::new();
     for entry in &events {
@@ -250,8 +250,9 @@ fn messages(here: &Here, view: &dyn Read, board: BoardId, after: u64) -> Result<
     Ok(Push { messages, looked_at, more: looked_at < head })
 }
 
-fn spread(event: &Event) -> bool {
-    matches!(event, Event::ColumnSpread { .. })
+/// Events without a card that change nothing that a board shows.
+fn unseen(event: &Event) -> bool {
+    matches!(event, Event::ColumnSpread { .. } | Event::CardErased { .. })
 }
 
 fn columns(view: &dyn Read, board: &Board) -> Result<Vec<Value>, WebError> {

@@ -166,7 +166,7 @@ fn same_origin(req: &Request) -> bool {
     if let Some(site) = req.header("sec-fetch-site") {
         return site == "same-origin";
     }
-    let host = req.header(header::HOST).map(str::to_owned).or_else(|| req.uri().authority().map(|a| a.to_string()));
+    let host = req.header(header::HOST).map(str::to_owned).or_else(|| req.uri().authority().map(ToString::to_string));
     let origin = req.header(header::ORIGIN).and_then(|origin| origin.split_once("://")).map(|(_, host)| host);
     origin.is_some() && origin == host.as_deref()
 }

@@ -8,7 +8,10 @@ use super::{
 use crate::{
     clock::Timestamp,
     ids::{BoardId, CardId, StatusId},
-    store::{StoreError, Txn, history::Actor},
+    store::{
+        Order, Span, StoreError, Txn,
+        history::{Actor, redact},
+    },
 };
 
 /// What an event is applied with.
@@ -52,6 +55,7 @@ pub fn apply(
         | Event::CardArchived { .. }
         | Event::CardTrashed { .. }
         | Event::CardRestored { .. }
+        | Event::CardErased { .. }
         | Event::ColumnSpread { .. } => occasion.card_event(event),
         _ => occasion.board_event(event),
     }
@@ -263,6 +267,7 @@ impl Occasion<'_, '_> {
                 let target = Card { status: *status, rank: *rank, ..card };
                 self.put_away(target, CardState::Open, *board)
             }
+            Event::CardErased { card, board, .. } => self.erase(*card, *board),
             Event::ColumnSpread { ranks, .. } => {
                 for (id, rank) in ranks {
                     let mut card = self.card(*id)?;
@@ -276,6 +281,26 @@ impl Occasion<'_, '_> {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Takes a card out of every table, and its content out of the history; the chain of hashes stands.
+    fn erase(&self, id: CardId, board: BoardId) -> Result<(), StoreError> {
+        let card = self.card(id)?;
+        let reader = self.txn.reader();
+        for ((_, number), ()) in reader.list(&TIMELINE, &Span::under(&id), Order::Ascending, usize::MAX)? {
+            redact(self.txn, number)?;
+            self.txn.delete(&TEXTS, &number)?;
+            self.txn.delete(&TIMELINE, &(id, number))?;
+        }
+        for (key, _) in reader.list(&COMMENTS, &Span::under(&id), Order::Ascending, usize::MAX)? {
+            self.txn.delete(&COMMENTS, &key)?;
+        }
+        if let CardState::Trashed { at, .. } = card.state {
+            self.txn.delete(&TRASH, &(board, at, id))?;
+        }
+        self.txn.delete(&NUMBERS, &(board, card.number))?;
+        self.txn.delete(&CARDS, &id)?;
+        self.tally(board, |tally| tally.trashed = tally.trashed.saturating_sub(1))
     }
 
     /// Takes a card out of the list that its old state stands in and puts it into the one of its new state.

@@ -183,6 +183,10 @@ pub enum Command {
     Restore {
         card: CardId,
     },
+    /// Erases a card that is in the trash, for good.
+    Erase {
+        card: CardId,
+    },
 }
 
 /// What came of a command.

@@ -82,6 +82,12 @@ pub fn decide(view: &dyn Read, command: &Command) -> Decided {
             card => done(Event::CardTrashed { card: *id, board: card.board }),
         },
         Command::Restore { card: id } => restore(view, *id),
+        Command::Erase { card: id } => match card(view, *id)? {
+            card if matches!(card.state, CardState::Trashed { .. }) => {
+                done(Event::CardErased { card: *id, board: card.board, number: card.number })
+            }
+            _ => Err(Refusal::NotFound { what: "card in the trash" }.into()),
+        },
         shape => shape_board(view, shape),
     }
 }

@@ -252,6 +252,16 @@ pub enum Event {
         #[n(3)]
         rank: Rank,
     },
+    /// Gone for good: what it held is redacted from the history, and only that it was there remains.
+    #[n(30)]
+    CardErased {
+        #[n(0)]
+        card: CardId,
+        #[n(1)]
+        board: BoardId,
+        #[n(2)]
+        number: u64,
+    },
     /// Cards of a column were given new ranks in the same order, to make room.
     #[n(29)]
     ColumnSpread {
@@ -330,6 +340,7 @@ impl Event {
             | Self::CardArchived { board, .. }
             | Self::CardTrashed { board, .. }
             | Self::CardRestored { board, .. }
+            | Self::CardErased { board, .. }
             | Self::ColumnSpread { board, .. } => *board,
         }
     }

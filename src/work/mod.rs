@@ -35,6 +35,9 @@ use crate::{
     },
 };
 
+/// How long a card stays in the trash before it is erased.
+pub const IN_TRASH: std::time::Duration = std::time::Duration::from_secs(30 * 24 * 60 * 60);
+
 /// Decides a command and applies its events, in one transaction.
 ///
 /// # Errors

@@ -6,6 +6,7 @@ use super::{
     card::{ARCHIVE, CARDS, COLUMN, COMMENTS, NUMBERS, SEEN, TEXTS, TIMELINE, TRASH},
 };
 use crate::{
+    clock::Timestamp,
     ids::{BoardId, CardId, CommentId, StatusId, UserId},
     store::{
         Order, Read, Span, StoreError, Txn,
@@ -107,6 +108,23 @@ pub fn archived(view: &dyn Read, board: BoardId, limit: usize) -> Stored<Vec<Car
 pub fn trashed(view: &dyn Read, board: BoardId, limit: usize) -> Stored<Vec<Card>> {
     let keys = view.list(&TRASH, &Span::under(&board), Order::Descending, limit)?;
     cards_of(view, keys.into_iter().map(|((_, _, card), ())| card))
+}
+
+/// Cards that have been in the trash since before `limit`, at most `count`.
+///
+/// # Errors
+/// What the store says.
+pub fn trashed_before(view: &dyn Read, limit: Timestamp, count: usize) -> Stored<Vec<Card>> {
+    let mut old = Vec::new();
+    for board in boards(view)? {
+        let span = Span::under(&board.id).before(&(board.id, limit));
+        let keys = view.list(&TRASH, &span, Order::Ascending, count - old.len())?;
+        old.extend(cards_of(view, keys.into_iter().map(|((_, _, card), ())| card))?);
+        if old.len() >= count {
+            break;
+        }
+    }
+    Ok(old)
 }
 
 fn cards_of(view: &dyn Read, ids: impl Iterator<Item = CardId>) -> Stored<Vec<Card>> {

@@ -154,7 +154,7 @@ fn different_fields_both_stand_and_the_same_field_conflicts() {
         .expect("another field stands");
     match desk.ask(title_to(card, "mine", Some(seen))) {
         Err(WorkError::Refused(Refusal::Conflict { field: FieldRef::Title, theirs, .. })) => {
-            assert_eq!(theirs, "theirs")
+            assert_eq!(theirs, "theirs");
         }
         other => panic!("{other:?}"),
     }
@@ -265,6 +265,24 @@ fn the_timeline_tells_from_what_to_what_and_its_chain_verifies() {
     assert_eq!(desk.read(|view| read::text(view, body)), "長い説明");
     let report = desk.read(crate::store::history::verify);
     assert_eq!((report.redacted, report.checked), (0, desk.read(crate::store::history::head)));
+}
+
+#[test]
+fn what_is_erased_is_gone_from_the_history_too() {
+    let desk = Desk::new();
+    let (card, other) = (desk.card("secret"), desk.card("other"));
+    desk.ask(Command::Comment { card, id: CommentId::fresh(NOW), text: text::<Comment>("secret") }).expect("commented");
+    desk.refused(Command::Erase { card }, "not-found");
+    desk.ask(Command::Trash { card }).expect("trashed");
+    let old = |at: Timestamp| desk.read(|view| read::trashed_before(view, at, 10)).len();
+    assert_eq!((old(NOW), old(NOW.plus(IN_TRASH))), (0, 1));
+    desk.ask(Command::Erase { card }).expect("erased");
+    assert!(desk.read(|view| read::card(view, card)).is_none());
+    assert!(desk.read(|view| read::timeline(view, card, 0, 100)).is_empty());
+    let report = desk.read(crate::store::history::verify);
+    assert_eq!((report.redacted, report.checked), (3, desk.read(crate::store::history::head)));
+    assert_eq!((desk.tally().trashed, desk.get(other).number), (0, 2));
+    assert_eq!(desk.get(desk.card("next")).number, 3, "a number is never given twice");
 }
 
 #[test]

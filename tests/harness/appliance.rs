@@ -251,7 +251,7 @@ impl Appliance {
 
     /// A board made by somebody's browser; its id.
     #[track_caller]
-    pub fn board(&self, browser: &mut Browser, org: &str, name: &str, template: &str) -> String {
+    pub fn board(browser: &mut Browser, org: &str, name: &str, template: &str) -> String {
         let answer = browser.post(&format!("/o/{org}/boards"), &[("name", name), ("template", template)]).expect(303);
         ids_after(answer.location(), "/boards/").pop().expect("a board's id")
     }

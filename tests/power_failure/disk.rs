@@ -8,7 +8,7 @@ use workrun::store::backend::Disk;
 /// Bytes that a disk writes as one.
 pub const SECTOR: usize = 512;
 
-/// SplitMix64 (Steele, Lea, Flood 2014): seeded, so that a failure can be run again.
+/// `SplitMix64` (Steele, Lea, Flood 2014): seeded, so that a failure can be run again.
 pub struct Dice(pub u64);
 
 impl Dice {

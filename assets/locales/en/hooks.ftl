@@ -64,7 +64,6 @@ delivery-title = Delivery of { $when }
 delivery-back = Back to { $hook }
 delivery-summary = Outcome
 delivery-id = Delivery ID
-delivery-from = From
 delivery-type = Type
 delivery-size = Size
 delivery-card = Card

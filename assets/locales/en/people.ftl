@@ -108,8 +108,6 @@ org-settings-token-days = Valid for
 org-settings-token-days-of = { $days } days
 org-settings-token-create = Create token
 org-settings-token-expires = Expires
-org-settings-token-used = Last used
-org-settings-token-never = Never
 org-settings-token-expired = Expired
 org-settings-token-revoke = Revoke
 org-settings-token-revoke-of = Revoke the token “{ $name }”
@@ -123,7 +121,6 @@ org-settings-audit-none = Changes to settings and members are listed here.
 org-settings-audit-when = When
 org-settings-audit-who = Who
 org-settings-audit-what = What
-org-settings-audit-from = From
 rooms-copy = Copy
 
 ## Profile
@@ -141,7 +138,6 @@ profile-name-in = Name in “{ $org }”
 profile-sessions = Signed-in devices
 profile-sessions-hint = Sign out any that you do not recognise.
 profile-session-client = Device
-profile-session-address = From
 profile-session-began = Since
 profile-session-seen = Last seen
 profile-session-current = This device

@@ -24,14 +24,14 @@ actor-system = Workrun
 mail-actor-server = a command on the server
 
 ## Recent activity
-activity-received = received
-activity-created = added
-activity-moved = moved to “{ $status }”:
-activity-commented = commented on
-activity-archived = archived
-activity-trashed = deleted
-activity-restored = restored
-activity-changed = changed
+activity-received = { $actor } received { $card }
+activity-created = { $actor } added { $card }
+activity-moved = { $actor } moved { $card } to “{ $status }”
+activity-commented = { $actor } commented on { $card }
+activity-archived = { $actor } archived { $card }
+activity-trashed = { $actor } deleted { $card }
+activity-restored = { $actor } restored { $card }
+activity-changed = { $actor } changed { $card }
 
 ## Audit log
 audit-founded = Created the organization “{ $name }”

@@ -64,7 +64,6 @@ delivery-title = { $when }の受信
 delivery-back = { $hook }へ戻る
 delivery-summary = 結果
 delivery-id = 配信 ID
-delivery-from = 接続元
 delivery-type = 形式
 delivery-size = 大きさ
 delivery-card = カード

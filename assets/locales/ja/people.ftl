@@ -102,8 +102,6 @@ org-settings-token-days = 期限
 org-settings-token-days-of = { $days }日
 org-settings-token-create = トークンを作る
 org-settings-token-expires = 期限
-org-settings-token-used = 最後の利用
-org-settings-token-never = 未使用
 org-settings-token-expired = 期限切れ
 org-settings-token-revoke = 無効にする
 org-settings-token-revoke-of = トークン「{ $name }」を無効にする
@@ -117,7 +115,6 @@ org-settings-audit-none = 設定やメンバーの変更が、ここに並びま
 org-settings-audit-when = 日時
 org-settings-audit-who = 誰が
 org-settings-audit-what = 内容
-org-settings-audit-from = 接続元
 rooms-copy = 写す
 
 ## 自分の設定
@@ -135,7 +132,6 @@ profile-name-in = 「{ $org }」での名前
 profile-sessions = サインイン中の端末
 profile-sessions-hint = 覚えのないものは、サインアウトさせてください。
 profile-session-client = 端末
-profile-session-address = 接続元
 profile-session-began = 開始
 profile-session-seen = 最後の利用
 profile-session-current = この端末

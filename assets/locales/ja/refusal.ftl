@@ -3,7 +3,7 @@ refusal-not-found = 見つかりません。削除されたか、アドレスが
 refusal-conflict = ほかの人が同じ項目を変えました。入力した内容は残っています。
 refusal-stale = このカードはその間に変わりました。今の内容を見てから、もう一度お試しください。
 refusal-status-gone = 移す先の状態がなくなりました。残っている状態から選んでください。
-refusal-trashed = このカードはごみ箱にあります。元に戻してから変えてください。
+refusal-trashed = このカードはゴミ箱にあります。元に戻してから変えてください。
 refusal-limit = { $max }件までです。使っていないものを消すと、また追加できます。
 refusal-taken = 「{ $value }」はすでにあります。別の名前にしてください。
 refusal-status-in-use = この状態には{ $cards }件のカードがあります。先にほかの状態へ移してください。
@@ -24,14 +24,14 @@ actor-system = Workrun
 mail-actor-server = サーバー上のコマンド
 
 ## 最近の動き
-activity-received = を受け取りました
-activity-created = を追加しました
-activity-moved = を「{ $status }」へ移しました
-activity-commented = にコメントしました
-activity-archived = を保管しました
-activity-trashed = を削除しました
-activity-restored = を元に戻しました
-activity-changed = を変更しました
+activity-received = { $actor }で{ $card }を受け取りました
+activity-created = { $actor }が{ $card }を追加しました
+activity-moved = { $actor }が{ $card }を「{ $status }」へ移しました
+activity-commented = { $actor }が{ $card }にコメントしました
+activity-archived = { $actor }が{ $card }を保管しました
+activity-trashed = { $actor }が{ $card }を削除しました
+activity-restored = { $actor }が{ $card }を元に戻しました
+activity-changed = { $actor }が{ $card }を変更しました
 
 ## 監査の記録
 audit-founded = 組織「{ $name }」を作りました
@@ -65,5 +65,5 @@ console-uptime-days = { $days }日 { $hours }時間
 console-uptime-hours = { $hours }時間 { $minutes }分
 console-mail-given-up = 打ち切り
 mail-kind-sign-in = サインインのコード
-mail-kind-token = 所有者への連絡
-mail-kind-link = 所有者への連絡
+mail-kind-token = オーナーへの知らせ
+mail-kind-link = オーナーへの知らせ

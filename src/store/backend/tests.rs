@@ -5,7 +5,7 @@ use redb::{ReadableTable, StorageBackend, TableDefinition};
 use super::*;
 use crate::seal::KeyId;
 
-const TABLE: TableDefinition<u64, &[u8]> = TableDefinition::new("rows");
+const TABLE: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("rows");
 const CACHE: usize = 1 << 20;
 
 fn key() -> DataKey {
@@ -80,7 +80,7 @@ fn a_store_comes_back_from_its_file() {
     let store = create_database(&path, &key(), CACHE).unwrap();
     assert!(matches!(create_database(&path, &key(), CACHE), Err(BackendError::Exists)));
     for number in 0..50 {
-        insert(&store, number, &[7; 30_000]).unwrap();
+        insert(&store, number, &vec![7; 30_000]).unwrap();
     }
     store.close().unwrap();
     let mut store = open_database(&path, &key(), CACHE).unwrap();
@@ -114,7 +114,7 @@ fn a_store_that_cannot_be_opened_says_why_and_stays_as_it_is() {
     let refused = |path: &Path, key: DataKey| open_database(path, &key, CACHE).map(|_| ()).unwrap_err();
     match refused(&path, other.clone()) {
         BackendError::WrongKey { needs, given } => {
-            assert_eq!((needs, given), (key().fingerprint(), other.fingerprint()))
+            assert_eq!((needs, given), (key().fingerprint(), other.fingerprint()));
         }
         error => panic!("{error}"),
     }

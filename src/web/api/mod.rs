@@ -1,7 +1,7 @@
 //! The JSON API: `/api/v1`, the same commands as the pages under bearer tokens.
 //!
 //! Every operation is a method whose signature says what the token must be ([`auth`]), what the request holds ([`body`])
-//! and what comes back ([`answer`]); the OpenAPI document is generated from the same types. What is not done is a problem
+//! and what comes back ([`answer`]); the `OpenAPI` document is generated from the same types. What is not done is a problem
 //! document ([`problem`]) that names each member at fault, and has changed nothing. A change and the check that it rests on
 //! (`If-Match`, an idempotency key) are one transaction.
 

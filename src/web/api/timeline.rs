@@ -76,9 +76,9 @@ impl Moment {
                 moment.subject = Some(label.to_string());
                 let name = Some(name).filter(|name| !name.is_empty());
                 if on {
-                    moment.to = name
+                    moment.to = name;
                 } else {
-                    moment.from = name
+                    moment.from = name;
                 }
                 if on { "card.labelled" } else { "card.unlabelled" }
             }

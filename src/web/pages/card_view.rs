@@ -20,8 +20,6 @@ use crate::{
 const TIMELINE_MAX: usize = 500;
 /// Rows of received content that a page shows.
 const ROWS_MAX: usize = 100;
-/// How long a card stays in the trash.
-pub const TRASH_DAYS: i64 = 30;
 
 /// Everything that is shown of a card to the reader.
 ///
@@ -93,7 +91,7 @@ pub fn card_view(
             CardState::Open => Place::Board,
             CardState::Archived { .. } => Place::Archive,
             CardState::Trashed { at, .. } => {
-                let erased = at.plus(std::time::Duration::from_secs(TRASH_DAYS.unsigned_abs() * 86_400));
+                let erased = at.plus(work::IN_TRASH);
                 Place::Trash(when.day(erased.in_zone(when.zone).date()))
             }
         },

@@ -109,12 +109,9 @@ pub async fn send_code(
     address: &RemoteAddr,
     Form(form): Form<SignInForm>,
 ) -> Result<Response> {
-    let mail = match parse::<MailAddress>(&form.mail) {
-        Ok(mail) => mail,
-        Err(_) => {
-            let input = Input::refused(form.mail, reader.words().text("gate-mail-invalid"));
-            return Ok(page_with(StatusCode::UNPROCESSABLE_ENTITY, &sign_in_page(&reader, input, form.next))?);
-        }
+    let Ok(mail) = parse::<MailAddress>(&form.mail) else {
+        let input = Input::refused(form.mail, reader.words().text("gate-mail-invalid"));
+        return Ok(page_with(StatusCode::UNPROCESSABLE_ENTITY, &sign_in_page(&reader, input, form.next))?);
     };
     let pending = Secret::<32>::fresh();
     let next = (!form.next.is_empty()).then(|| safe_path(&form.next).to_owned());

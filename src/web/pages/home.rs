@@ -19,6 +19,7 @@ use crate::{
             Section,
             form::Input,
             home::{Activity, BoardTemplate, BoardTile, ChooseOrganization, Home, NewBoard, OrganizationChoice},
+            parts::escape,
         },
     },
     work::{self, Command, Event, StatusKind, Template},
@@ -143,14 +144,14 @@ fn activity(here: &Here, view: &dyn Read, when: &When<'_>) -> Result<Vec<Activit
             Event::CardRestored { .. } => ("activity-restored", String::new()),
             _ => ("activity-changed", String::new()),
         };
-        let who = people.actor(here.words(), entry.actor);
+        let actor = people.actor(here.words(), entry.actor);
         let person = entry.actor.user().map(|user| people.person(user));
+        let link = format!(r#"<a href="/o/{}/cards/{}">{}</a>"#, here.org, card.id, escape(&card.title));
+        let (actor, status) = (format!("<b>{}</b>", escape(&actor)), escape(&status));
         lines.push(Activity {
             initial: person.as_ref().map(|person| person.initial.clone()).unwrap_or_default(),
             hue: person.map_or(1, |person| person.hue),
-            who,
-            text: here.words().with(key, "status", status),
-            card: Some((card.title, format!("/o/{}/cards/{}", here.org, card.id))),
+            html: here.words().fill(key, &[("actor", &actor), ("card", &link), ("status", &status)]),
             board: board.name,
             when: when.moment(entry.at).text,
         });

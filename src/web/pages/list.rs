@@ -5,7 +5,7 @@ use std::{cmp::Reverse, sync::Arc};
 use poem::{Request, Response, Result, handler, web::Query};
 use serde::Deserialize;
 
-use super::{board::Tiler, card_view::TRASH_DAYS, path_id};
+use super::{board::Tiler, path_id};
 use crate::{
     ids::BoardId,
     store::Read,
@@ -154,8 +154,7 @@ async fn kept(here: &Arc<Here>, req: &Request, kind: Shelf) -> Result<Response> 
             .iter()
             .filter_map(|card| {
                 let (CardState::Archived { by, at } | CardState::Trashed { by, at }) = card.state else { return None };
-                let days = i64::try_from(tiler.when.now.since(at).as_secs() / 86_400).unwrap_or(i64::MAX);
-                let left = (TRASH_DAYS - days).max(0);
+                let left = at.plus(work::IN_TRASH).since(tiler.when.now).as_secs().div_ceil(86_400);
                 Some(Kept {
                     id: card.id.to_string(),
                     number: card.number,

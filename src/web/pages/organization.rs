@@ -72,7 +72,6 @@ fn settings_page(here: &Here, view: &dyn Read, status: StatusCode, typed: Typed)
             by: token.by.map_or_else(|| words.text("actor-operator"), |user| people.person(user).name),
             made: when.day(token.created_at.in_zone(when.zone).date()),
             expires: when.day(token.expires_at.in_zone(when.zone).date()),
-            used: None,
         })
         .collect();
     let roles: Vec<&str> =
@@ -116,7 +115,6 @@ fn audit(here: &Here, view: &dyn Read, people: &People, when: &When<'_>) -> Resu
                 when: when.moment(header.at).text,
                 who: people.actor(here.words(), header.actor),
                 what,
-                from: String::new(),
             });
         }
     }

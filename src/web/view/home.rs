@@ -59,15 +59,12 @@ pub struct BoardTile {
 
 /// One line of recent activity.
 pub struct Activity {
-    pub who: String,
+    /// The sentence: who did what to which card, with the card's link in it.
+    pub html: String,
     /// First letter, for the avatar; empty for what the appliance did, such as receiving a webhook.
     pub initial: String,
     /// 1 to 4: the avatar's hue.
     pub hue: u8,
-    /// What happened, e.g. `を「完了」へ移しました`.
-    pub text: String,
-    /// Title of the card, and where it opens.
-    pub card: Option<(String, String)>,
     pub board: String,
     pub when: String,
 }

@@ -173,7 +173,6 @@ pub struct DeliveryPage {
     /// The sender's id of the delivery, if it has one.
     pub sender_id: String,
     pub received: String,
-    pub from: String,
     pub content_type: String,
     pub size: String,
     pub outcome: Outcome,

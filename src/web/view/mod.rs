@@ -152,7 +152,7 @@ impl fmt::Display for Icon<'_> {
         let sprite = assets::href("icons/sprite.svg");
         write!(
             f,
-            r##"<svg class="i{space}{}" aria-hidden="true"><use href="{sprite}#{}"/></svg>"##,
+            r#"<svg class="i{space}{}" aria-hidden="true"><use href="{sprite}#{}"/></svg>"#,
             self.class, self.name
         )
     }

@@ -83,7 +83,6 @@ pub struct TokenRow {
     pub made: String,
     pub expires: String,
     pub expired: bool,
-    pub used: Option<String>,
 }
 
 /// The form that makes a token. Posts `name`, `role` and `days` to `/o/{org}/tokens`.
@@ -104,8 +103,6 @@ pub struct AuditRow {
     pub when: String,
     pub who: String,
     pub what: String,
-    /// Network address; empty for what was done on the server.
-    pub from: String,
 }
 
 /// `GET /profile`.
@@ -133,7 +130,6 @@ pub struct SessionRow {
     pub id: String,
     /// Browser and system, e.g. `Firefox ・ Windows`.
     pub client: String,
-    pub address: String,
     pub began: String,
     pub seen: String,
     /// The one that reads this page.

@@ -132,26 +132,22 @@ impl Sample {
         ];
         let activity = vec![
             Activity {
-                who: self.say("担当B", "Person B"),
                 initial: "B".to_owned(),
                 hue: 2,
-                text: self.say("を「対応中」へ移しました", "moved to In progress"),
-                card: Some((
-                    self.say("#1291 請求書の再発行について", "#1291 Reissue of an invoice"),
-                    "/o/x/cards/1".to_owned(),
-                )),
+                html: self.say(
+                    "<b>担当B</b>が<a href=\"/o/x/cards/1\">請求書の再発行について</a>を「対応中」へ移しました",
+                    "<b>Person B</b> moved <a href=\"/o/x/cards/1\">Reissue of an invoice</a> to “In progress”",
+                ),
                 board: self.say("問い合わせ対応", "Inquiries"),
                 when: "14:31".to_owned(),
             },
             Activity {
-                who: self.say("お問い合わせフォーム", "Contact form"),
                 initial: String::new(),
                 hue: 1,
-                text: self.say("を追加しました", "added"),
-                card: Some((
-                    self.say("#1293 請求書の金額が見積と異なる", "#1293 Invoice differs from quote"),
-                    "/o/x/cards/2".to_owned(),
-                )),
+                html: self.say(
+                    "<b>お問い合わせフォーム</b>で<a href=\"/o/x/cards/2\">請求書の金額が見積と異なる</a>を受け取りました",
+                    "<b>Contact form</b> received <a href=\"/o/x/cards/2\">Invoice differs from quote</a>",
+                ),
                 board: self.say("問い合わせ対応", "Inquiries"),
                 when: "14:30".to_owned(),
             },

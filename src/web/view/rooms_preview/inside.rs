@@ -75,7 +75,7 @@ impl Sample {
                 may_leave: true,
             }),
         );
-        let token = |name: String, expired, used| TokenRow {
+        let token = |name: String, expired| TokenRow {
             id: name.len().to_string(),
             name,
             role: self.words.text("role-member"),
@@ -83,7 +83,6 @@ impl Sample {
             made: self.say("11月2日", "2 Nov"),
             expires: self.say("2027年1月31日", "31 Jan 2027"),
             expired,
-            used,
         };
         let settings = |tokens, made, audit| Settings {
             chrome: self.member(Section::Settings),
@@ -98,22 +97,14 @@ impl Sample {
             made,
             audit,
         };
-        let entry = |who: String, what: String| AuditRow {
-            when: self.say("11月22日 14:31", "22 Nov 14:31"),
-            who,
-            what,
-            from: "192.0.2.14".to_owned(),
-        };
+        let entry =
+            |who: String, what: String| AuditRow { when: self.say("11月22日 14:31", "22 Nov 14:31"), who, what };
         page(
             "settings",
             html(&settings(
                 vec![
-                    token(
-                        self.say("受注システムとの連携", "Order system"),
-                        false,
-                        Some(self.say("今日 14:31", "today 14:31")),
-                    ),
-                    token(self.say("試験", "Trial"), true, None),
+                    token(self.say("受注システムとの連携", "Order system"), false),
+                    token(self.say("試験", "Trial"), true),
                 ],
                 Some(MadeToken {
                     name: self.say("倉庫", "Warehouse"),
@@ -137,7 +128,6 @@ impl Sample {
         let session = |id: &str, client: &str, current| SessionRow {
             id: id.to_owned(),
             client: client.to_owned(),
-            address: "192.0.2.14".to_owned(),
             began: self.say("11月2日", "2 Nov"),
             seen: self.say("たった今", "just now"),
             current,
@@ -282,7 +272,6 @@ impl Sample {
                 hook_name: form(),
                 sender_id: "msg_2nQ8x5t3c8w6m2q7r4n0c1".to_owned(),
                 received: self.say("今日 14:31:07", "today 14:31:07"),
-                from: "192.0.2.14".to_owned(),
                 content_type: "application/json".to_owned(),
                 size: "1.2 KB".to_owned(),
                 outcome: Outcome::Accepted,
