@@ -14,11 +14,13 @@
 //! redb's `compact` commits in one phase and would break rule 3; [`SealedDatabase`] does not offer it.
 
 use std::{
+    cmp::Reverse,
     fmt, io,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
+    time::{Duration, Instant},
 };
 
 use parking_lot::Mutex;
@@ -39,7 +41,7 @@ pub use database::{
 };
 pub use disk::{Disk, FileDisk, ReadOnlyDisk};
 
-/// What has gone wrong with a store's disk since it was opened. Clones watch the same store.
+/// How a store's disk has done since it was opened: what went wrong, and how long it took. Clones watch the same store.
 #[derive(Clone, Debug, Default)]
 pub struct Health(Arc<Faults>);
 
@@ -49,6 +51,7 @@ struct Faults {
     write: AtomicBool,
     sync: AtomicBool,
     full: AtomicBool,
+    synced_nanos: AtomicU64,
 }
 
 impl Health {
@@ -83,6 +86,12 @@ impl Health {
         self.0.full.load(Ordering::Acquire)
     }
 
+    /// Time spent in waiting for syncs so far.
+    #[must_use]
+    pub fn time_in_syncs(&self) -> Duration {
+        Duration::from_nanos(self.0.synced_nanos.load(Ordering::Relaxed))
+    }
+
     fn note<T>(&self, fault: impl Fn(&Faults) -> &AtomicBool, result: io::Result<T>) -> io::Result<T> {
         if let Err(error) = &result {
             fault(&self.0).store(true, Ordering::Release);
@@ -101,8 +110,23 @@ pub struct SealedBackend<D: Disk> {
     header: Mutex<HeaderPlaces>,
     /// The disk's length: nobody else changes it, and asking the system before every write costs a call each.
     length: AtomicU64,
+    pending: Mutex<Pending>,
     health: Health,
 }
+
+/// Sealed blocks that wait for the next sync, so that neighbours go to the disk in one write: a commit's blocks come in no
+/// order, and two of three have a neighbour among them. Until the sync nothing promises that they are on the disk.
+#[derive(Default)]
+struct Pending {
+    sealed: Vec<u8>,
+    /// Numbers of the blocks, in the order in which they stand in `sealed`.
+    blocks: Vec<u64>,
+}
+
+/// Sealed bytes that wait at most.
+const PENDING_MAX: usize = 256 * SEALED_BLOCK;
+/// What of their memory is kept.
+const PENDING_KEPT: usize = 64 * SEALED_BLOCK;
 
 /// Which header copy is which.
 #[derive(Default)]
@@ -132,6 +156,7 @@ impl<D: Disk> SealedBackend<D> {
             cipher: key.block_cipher(superblock.file_id),
             header: Mutex::default(),
             length: AtomicU64::new(EMPTY_FILE),
+            pending: Mutex::default(),
             health: Health::default(),
         })
     }
@@ -164,7 +189,8 @@ impl<D: Disk> SealedBackend<D> {
             return Err(BackendError::Damaged("neither copy of its header authenticates".to_owned()));
         }
         let length = AtomicU64::new(length);
-        Ok(Self { disk, cipher, header: Mutex::new(header), length, health: Health::default() })
+        let (header, pending) = (Mutex::new(header), Mutex::default());
+        Ok(Self { disk, cipher, header, length, pending, health: Health::default() })
     }
 
     /// What goes wrong from here on.
@@ -245,15 +271,48 @@ impl<D: Disk> SealedBackend<D> {
         Ok(())
     }
 
-    /// Contiguous blocks go to the disk in one write.
     fn write_blocks(&self, offset: u64, data: &[u8]) -> io::Result<()> {
         let range = self.blocks_at(offset, data.len())?;
-        let start = block_offset(range.start);
-        let mut sealed = vec![0; data.len() / BLOCK * SEALED_BLOCK];
-        for ((index, block), sealed) in range.zip(data.as_chunks().0).zip(sealed.as_chunks_mut().0) {
-            self.cipher.seal_block(index, block, sealed);
+        let mut pending = self.pending.lock();
+        for (index, block) in range.zip(data.as_chunks().0) {
+            let start = pending.sealed.len();
+            pending.sealed.resize(start + SEALED_BLOCK, 0);
+            if let Some(sealed) = pending.sealed[start..].first_chunk_mut() {
+                self.cipher.seal_block(index, block, sealed);
+            }
+            pending.blocks.push(index);
         }
-        self.disk.write_all_at(&sealed, start)
+        if pending.sealed.len() >= PENDING_MAX { self.write_pending(&mut pending) } else { Ok(()) }
+    }
+
+    /// Writes what waits, neighbours together. Of a block that was written twice the later one stands.
+    fn write_pending(&self, pending: &mut Pending) -> io::Result<()> {
+        let Pending { mut sealed, blocks } = std::mem::take(pending);
+        let mut order: Vec<usize> = (0..blocks.len()).collect();
+        order.sort_by_key(|&at| (blocks[at], Reverse(at)));
+        order.dedup_by_key(|&mut at| blocks[at]);
+        let mut run = Vec::new();
+        for neighbours in order.chunk_by(|&one, &next| blocks[one] + 1 == blocks[next]) {
+            run.clear();
+            for &at in neighbours {
+                run.extend_from_slice(&sealed[at * SEALED_BLOCK..][..SEALED_BLOCK]);
+            }
+            self.disk.write_all_at(&run, block_offset(blocks[neighbours[0]]))?;
+        }
+        sealed.clear();
+        sealed.shrink_to(PENDING_KEPT);
+        pending.sealed = sealed;
+        Ok(())
+    }
+
+    /// Writes what waits, before anything that must find it on the disk.
+    fn settle(&self) -> io::Result<()> {
+        let mut pending = self.pending.lock();
+        if pending.blocks.is_empty() {
+            return Ok(());
+        }
+        let result = self.write_pending(&mut pending);
+        self.health.note(|faults| &faults.write, result)
     }
 
     /// Rule 4.
@@ -271,6 +330,7 @@ impl<D: Disk> redb::StorageBackend for SealedBackend<D> {
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.settle()?;
         let result =
             if offset == 0 && out.len() <= HEADER { self.read_header(out) } else { self.read_blocks(offset, out) };
         self.health.note(|faults| &faults.read, result)
@@ -278,6 +338,7 @@ impl<D: Disk> redb::StorageBackend for SealedBackend<D> {
 
     fn set_len(&self, len: u64) -> io::Result<()> {
         self.refuse_after_a_failed_sync()?;
+        self.settle()?;
         let result = if len.is_multiple_of(BLOCK as u64) {
             self.resize(len / BLOCK as u64)
         } else {
@@ -288,9 +349,13 @@ impl<D: Disk> redb::StorageBackend for SealedBackend<D> {
 
     fn sync_data(&self) -> io::Result<()> {
         self.refuse_after_a_failed_sync()?;
+        self.settle()?;
         // Held across the sync: a header written meanwhile would not be covered by it.
         let mut header = self.header.lock();
+        let began = Instant::now();
         self.health.note(|faults| &faults.sync, self.disk.sync_data())?;
+        let nanos = u64::try_from(began.elapsed().as_nanos()).unwrap_or(0);
+        self.health.0.synced_nanos.fetch_add(nanos, Ordering::Relaxed);
         header.durable = header.current;
         Ok(())
     }

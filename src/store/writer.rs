@@ -12,9 +12,10 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
+    time::{Duration, Instant},
 };
 
-use parking_lot::{Mutex, RwLock, RwLockReadGuard};
+use parking_lot::{Condvar, Mutex, MutexGuard, RwLock, RwLockReadGuard};
 use tokio::sync::{oneshot, watch};
 
 use super::{
@@ -35,6 +36,10 @@ const GROUP_COMMANDS_MAX: usize = 256;
 const GROUP_BYTES_MAX: usize = 4 << 20;
 /// Commands that may wait; past it a command is refused with [`StoreError::Overloaded`].
 const QUEUE_COMMANDS_MAX: usize = 4096;
+/// The part of the last commit's time on the disk for which those who may ask again are waited for.
+const GATHERED_FOR: u32 = 2;
+/// And how long at most.
+const GATHERED_FOR_MAX: Duration = Duration::from_millis(2);
 /// How many stores this process has opened.
 static OPENINGS: AtomicU64 = AtomicU64::new(0);
 /// Up to this size a file keeps redb's allocator state at every commit, which makes opening it after a crash instant;
@@ -72,6 +77,8 @@ pub struct Store {
     /// A sync failed: what the file holds is unknown until it has been rewritten elsewhere.
     reading_only: AtomicBool,
     queue: Mutex<Queue>,
+    /// As many wait as the writer waited for.
+    gathered: Condvar,
     groups: AtomicU64,
     commands: AtomicU64,
     committed: watch::Sender<u64>,
@@ -84,6 +91,20 @@ struct Queue {
     jobs: VecDeque<Box<dyn Job>>,
     writing: bool,
     closed: bool,
+    /// How many commands the writer waits for, while it does.
+    wanted: Option<usize>,
+    last: Option<LastGroup>,
+}
+
+/// What the writer knows of the group that it committed last.
+#[derive(Clone, Copy)]
+struct LastGroup {
+    ended: Instant,
+    took: Duration,
+    /// How much of that was waiting for the disk.
+    synced: Duration,
+    /// Commands answered, and those that waited at that moment: about as many as ask at the same time.
+    askers: usize,
 }
 
 enum Step {
@@ -174,6 +195,7 @@ impl Store {
             database: RwLock::new(Some(database)),
             reading_only: AtomicBool::new(false),
             queue: Mutex::default(),
+            gathered: Condvar::new(),
             groups: AtomicU64::new(0),
             commands: AtomicU64::new(0),
             committed: watch::Sender::new(0),
@@ -254,6 +276,9 @@ impl Store {
                 return Err(StoreError::Overloaded.into());
             }
             queue.jobs.push_back(job);
+            if queue.wanted.is_some_and(|wanted| queue.jobs.len() >= wanted) {
+                self.gathered.notify_one();
+            }
             if !queue.writing {
                 queue.writing = true;
                 let store = Arc::clone(self);
@@ -307,6 +332,7 @@ impl Store {
         loop {
             let group = {
                 let mut queue = self.queue.lock();
+                self.gather(&mut queue);
                 let mut bytes = 0;
                 let mut count = 0;
                 for job in queue.jobs.iter().take(GROUP_COMMANDS_MAX) {
@@ -322,8 +348,33 @@ impl Store {
                 }
                 queue.jobs.drain(..count).collect::<Vec<_>>()
             };
+            let (began, answered, synced) = (Instant::now(), group.len(), self.time_in_syncs());
             self.write_group(group);
+            let (took, synced) = (began.elapsed(), self.time_in_syncs().saturating_sub(synced));
+            let mut queue = self.queue.lock();
+            let askers = answered + queue.jobs.len();
+            queue.last = Some(LastGroup { ended: Instant::now(), took, synced, askers });
         }
+    }
+
+    fn time_in_syncs(&self) -> Duration {
+        self.database.read().as_ref().map_or(Duration::ZERO, |database| database.health().time_in_syncs())
+    }
+
+    /// Waits for those who were answered just now and are about to ask again. The disk takes as long for few as for many,
+    /// so without this half of the askers would always wait for a commit that serves the other half. The slower the disk,
+    /// the more this is worth; nobody is waited for who comes alone or after a pause.
+    fn gather(&self, queue: &mut MutexGuard<'_, Queue>) {
+        let Some(last) = queue.last.filter(|last| last.ended.elapsed() < last.took) else { return };
+        let wanted = last.askers.min(GROUP_COMMANDS_MAX);
+        let until = Instant::now() + (last.synced / GATHERED_FOR).min(GATHERED_FOR_MAX);
+        queue.wanted = Some(wanted);
+        while !queue.jobs.is_empty() && queue.jobs.len() < wanted {
+            if self.gathered.wait_until(queue, until).timed_out() {
+                break;
+            }
+        }
+        queue.wanted = None;
     }
 
     fn write_group(&self, mut group: Vec<Box<dyn Job>>) {
