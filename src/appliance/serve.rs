@@ -14,6 +14,7 @@ use crate::{
     clock::Clock,
     config::{Config, Surroundings, Tls},
     control::{self, Failure},
+    hooks::target::Targets,
     ids::Secret,
     mail::courier::{self, Postbox},
     people::{PeopleError, directory, links, sagas},
@@ -140,6 +141,7 @@ pub async fn run(config: Config, clock: Clock, foundation: Foundation, terminal:
         mail_works: config.smtp.is_some(),
         epoch: foundation.epoch.clone(),
         webhook_body_max: config.webhook_body_max,
+        targets: Targets::default(),
         streams: Arc::new(Streams::default()),
         stopping: stopping.clone(),
     });

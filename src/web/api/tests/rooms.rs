@@ -6,6 +6,7 @@ use crate::{
         delivery::{self, Body, Incoming, Plan},
         endpoint::Address,
         signature::SigningSecret,
+        target::Target,
     },
     ids::{CardId, DeliveryId, HookId},
 };
@@ -63,7 +64,8 @@ async fn endpoints_are_made_and_their_deliveries_listed() {
                 let untitled = crate::text::Title::parse("受信").expect("a title");
                 let plan: Plan = delivery::plan(&hook, &board, &body, id, card, &|| untitled.clone());
                 let sender_id = Some(sender_id.to_owned());
-                let incoming = Incoming { id, card, hook: hook.id, at: NOW, sender_id, signed: true, body, plan };
+                let incoming =
+                    Incoming { id, card, hook: target.hook.id, at: NOW, sender_id, signed: true, body, plan };
                 delivery::receive(txn, &incoming)
             });
             delivered.await.expect("delivered")
