@@ -64,9 +64,11 @@ export function append(li, col) {
   else list(col).append(li);
 }
 
-/** Writes a column's number wherever it stands. */
+/** Writes a column's number wherever it stands, and the board's. */
 export function count(status, n) {
   for (const element of document.querySelectorAll(`[data-count="${status}"]`)) element.textContent = n;
+  const total = columns().reduce((sum, col) => sum + Number(col.querySelector("[data-count]").textContent), 0);
+  for (const element of document.querySelectorAll("[data-total]")) element.textContent = total;
 }
 
 /** Adds to a column's number. */

@@ -221,7 +221,7 @@ impl Commands {
         Ok(status)
     }
 
-    fn list_keys(&self) -> Response {
+    fn list_keys(&self) -> serde_json::Value {
         let items: Vec<_> = self
             .stores
             .keyring()
@@ -241,7 +241,7 @@ impl Commands {
                 })
             })
             .collect();
-        Ok(json!({ "items": items, "sequence": self.stores.keyring().sequence() }))
+        json!({ "items": items, "sequence": self.stores.keyring().sequence() })
     }
 
     async fn renew_recovery_key(&self) -> Response {
@@ -267,7 +267,7 @@ impl Handler for Commands {
             Request::OrgList => self.list_organizations().await,
             Request::TokenCreate { org, role } => self.create_token(&org, &role).await,
             Request::Status => self.status().await,
-            Request::KeysList => self.list_keys(),
+            Request::KeysList => Ok(self.list_keys()),
             Request::KeysRecovery => self.renew_recovery_key().await,
         }
     }

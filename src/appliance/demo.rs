@@ -138,7 +138,8 @@ async fn colleagues(
     Ok(everybody)
 }
 
-/// One board with the cards that `demo-{template}` names, a line each: `column | title | days to the due day | comment`.
+/// One board with the cards that `demo-{template}` names, a line each: `column | title | days to the due day | number
+/// of the label | comment`.
 async fn board(
     stores: &Arc<Stores>,
     clock: &Clock,
@@ -160,12 +161,13 @@ async fn board(
         let Some(title) = parts.next().and_then(|title| title.parse::<Title>().ok()) else { continue };
         let due =
             parts.next().and_then(|days| days.parse::<i64>().ok()).and_then(|days| today.checked_add(days.days()).ok());
+        let label = parts.next().and_then(|number| board.labels.get(number.parse::<usize>().ok()?.checked_sub(1)?));
         let card = CardId::fresh(now);
         let mut new = NewCard::titled(card, id, title);
         new.status = board.statuses.get(column).map(|status| status.id);
         new.place = Place::Bottom;
         new.due = due.map(CivilDate);
-        new.labels = board.labels.get(at % (board.labels.len() + 1)).map(|label| label.id).into_iter().collect();
+        new.labels = label.map(|label| label.id).into_iter().collect();
         if column > 0 {
             new.assignees.push(people[at % people.len()]);
         }

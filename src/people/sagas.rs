@@ -125,7 +125,7 @@ pub async fn publish_name(stores: &Stores, org: OrgId) -> Result<(), PeopleError
 pub fn organization_name(stores: &Stores, organization: &directory::Organization) -> Option<String> {
     let key = stores.keyring().organization_key(organization.id)?;
     let name = key.open(NAME_PURPOSE, &organization.id.0, &organization.sealed_name).ok()?;
-    String::from_utf8(name.clone()).ok()
+    String::from_utf8(name).ok()
 }
 
 async fn carry_out(stores: &Stores, id: SagaId, saga: &Saga) -> Result<(), PeopleError> {

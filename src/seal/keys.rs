@@ -221,6 +221,9 @@ impl DataKey {
     }
 
     /// HMAC-SHA256 (RFC 2104) of `data` under a subkey of the purpose.
+    ///
+    /// # Panics
+    /// Never: HMAC takes keys of any length.
     #[must_use]
     pub fn mac(&self, purpose: &str, data: &[u8]) -> [u8; 32] {
         let key = Zeroizing::new(derive::<32>(&[], &self.0.bytes, MAC, purpose));

@@ -77,12 +77,16 @@ impl When<'_> {
         Moment { text, iso: at.rfc3339() }
     }
 
-    /// A moment with day and time, for tables.
+    /// A moment with day and time, for tables; with the year, if that is another.
     #[must_use]
     pub fn stamp(&self, at: Timestamp) -> String {
         let zoned = at.in_zone(self.zone);
-        let time = zoned.strftime("%H:%M").to_string();
-        self.month_day(zoned.date(), "when-day-time", &time)
+        let (date, time) = (zoned.date(), zoned.strftime("%H:%M").to_string());
+        if date.year() == self.today().year() {
+            self.month_day(date, "when-day-time", &time)
+        } else {
+            format!("{} {time}", self.month_day(date, "when-year-day", ""))
+        }
     }
 
     /// A due day; on a card that is done, a passed day is no reproach.

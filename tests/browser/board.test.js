@@ -43,6 +43,7 @@ for (const language of ["ja", "en"]) {
     for (const title of texts.cards) await board.add(names.new, title);
     await board.reads(names.new, texts.cards);
     await board.counts(names.new, 3);
+    await until(async () => assert.equal(await page.locator(".side [data-total]").textContent(), "3", "the sidebar counts along"));
 
     // The drawer has an address of its own, and the back button closes it.
     const [title] = texts.cards;

@@ -8,6 +8,7 @@ import { Appliance } from "./support/appliance.js";
 import { Board } from "./support/board.js";
 import { Reader, launch } from "./support/people.js";
 import { until } from "./support/until.js";
+import { prefixes } from "./support/words.js";
 
 const browser = await launch({ after });
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
@@ -22,7 +23,7 @@ async function furnished(t, language) {
   const reader = await Reader.open(t, browser, { language });
   await reader.signIn(await appliance.link("owner@example.jp", "--operator"));
   await reader.heading("home-empty-title").waitFor();
-  const board = await Board.create(reader, org, language === "ja" ? "問い合わせ" : "Inquiries", "inquiries");
+  const board = await Board.create(reader, org, language === "ja" ? "とても長い名前の問い合わせ対応ボード（2026年度）" : "Inquiries from the form and everything else", "inquiries");
   const { page, words: word } = reader;
   const inbox = word("template-status-new");
   const titles = language === "ja" ? ["見積もりのご相談", "請求書の再発行のお願い", "古い件"] : ["A quote for forty chairs", "A copy of the invoice", "An old matter"];
@@ -91,13 +92,39 @@ async function axe(page, runOnly = RULES) {
   return violations.flatMap(({ id, nodes }) => nodes.map((node) => `${id}: ${node.target.join(" ")} — ${node.any.concat(node.all, node.none).map((check) => check.message).join("; ")}`));
 }
 
-/** Elements that stick out of the screen to the right, if the page can be scrolled there. */
+/** What sticks out of the screen to the right, where one cannot scroll to it; or the page itself, if it scrolls there. */
 function tooWide(page) {
   return page.evaluate(() => {
     const width = document.documentElement.clientWidth;
-    if (document.documentElement.scrollWidth <= width && document.body.scrollWidth <= width) return [];
-    return [...document.querySelectorAll("body *")].filter((element) => element.getBoundingClientRect().right > width + 1).slice(0, 5).map((element) => `${element.tagName}.${element.className}`);
+    const found = [];
+    if (Math.max(document.documentElement.scrollWidth, document.body.scrollWidth) > width) found.push("the page");
+    const reached = (element) => {
+      for (let at = element; at; at = at.parentElement) {
+        if (["auto", "scroll"].includes(getComputedStyle(at).overflowX) && at.scrollWidth > at.clientWidth) return true;
+        // An ellipsis says that there is more.
+        if (getComputedStyle(at).textOverflow === "ellipsis") return true;
+      }
+      return false;
+    };
+    for (const element of document.querySelectorAll("body *")) {
+      const box = element.getBoundingClientRect();
+      if (!element.children.length && box.width > 1 && box.right > width + 1 && element.checkVisibility() && !reached(element)) {
+        found.push(`${element.tagName.toLowerCase()}.${element.className} “${element.textContent.trim().slice(0, 20)}”`);
+      }
+    }
+    return found;
   });
+}
+
+/** Words on the page that are keys: messages that no file has. */
+function keys(page) {
+  return page.evaluate((known) => {
+    const copy = document.body.cloneNode(true);
+    for (const element of copy.querySelectorAll("code, pre, script, .mono")) element.remove();
+    const attributes = [...copy.querySelectorAll("[aria-label], [title], [placeholder]")].flatMap((element) => ["aria-label", "title", "placeholder"].map((name) => element.getAttribute(name) ?? ""));
+    const text = `${document.title} ${copy.textContent} ${attributes.join(" ")}`;
+    return (text.match(/\b[a-z]+(?:-[a-z0-9]+)+\b/g) ?? []).filter((word) => known.includes(word.split("-")[0]));
+  }, [...prefixes]);
 }
 
 /** Things to press that a finger would miss. Links within running text are as large as the text. */
@@ -135,6 +162,7 @@ for (const [language, looks] of Object.entries(LOOKS)) {
         const at = `${name} (${language}, ${width}, ${scheme})`;
         found.push(...(await axe(who.page)).map((line) => `${at}: ${line}`));
         found.push(...(await tooWide(who.page)).map((line) => `${at}: too wide: ${line}`));
+        found.push(...(await keys(who.page)).map((line) => `${at}: a key, not a word: ${line}`));
         if (width === 390) found.push(...(await tooSmall(who.page)).map((line) => `${at}: too small: ${line}`));
         // The other scheme differs in colours alone.
         if (language !== "ja") return;

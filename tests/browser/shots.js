@@ -9,6 +9,7 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { BINARY } from "./support/appliance.js";
+import { atEnd } from "./support/ending.js";
 import { Reader, launch } from "./support/people.js";
 
 const run = promisify(execFile);
@@ -17,7 +18,7 @@ const FOLDER = fileURLToPath(new URL("../../docs/images/", import.meta.url));
 const LARGEST = 250_000;
 
 const endings = [];
-const scope = { after: (ending) => endings.unshift(ending) };
+const scope = { after: (ending) => endings.push(ending) };
 
 /** Starts a sample and returns its owner's link and a way to run commands on it. */
 async function sample(locale) {
@@ -25,7 +26,7 @@ async function sample(locale) {
     env: { PATH: process.env.PATH, HOME: tmpdir(), LANG: locale, WORKRUN_TIME_ZONE: "Asia/Tokyo" },
     stdio: ["ignore", "pipe", "ignore"],
   });
-  scope.after(async () => {
+  atEnd(scope, async () => {
     const ended = once(process_, "exit");
     process_.kill("SIGINT");
     await ended;
@@ -51,6 +52,43 @@ async function shoot(page, name) {
   console.log(`${name}.png  ${Math.round(size / 1024)} KB`);
 }
 
+const WORK = {
+  ja: {
+    body: "10月分の請求書が、**見積書の合計より3,300円多い**とのご指摘です。\n\n- 送料が2回計上されている可能性\n- 見積書の有効期限は10月末まで",
+    fields: ["見本物産", "", "keiri@example.jp", ""],
+    comment: "送料の二重計上でした。訂正した請求書を本日中にお送りします。",
+  },
+  en: {
+    body: "The invoice for October is **33 dollars above the quote**.\n\n- Shipping may have been counted twice\n- The quote was valid until the end of October",
+    fields: ["Sample Goods", "", "accounts@example.com", ""],
+    comment: "Shipping was counted twice. The corrected invoice goes out today.",
+  },
+};
+
+/** Opens a card and works on it, so that the picture shows what a card looks like after a day. */
+async function worked(reader, link) {
+  const { page, words: word } = reader;
+  const { body, fields, comment } = WORK[reader.language];
+  await link.click();
+  const drawer = page.locator("#drawer[data-card]");
+  await drawer.getByText(word("card-write-body"), { exact: true }).click();
+  await drawer.locator("#in-body").fill(body);
+  await drawer.locator("#in-body").press("Control+Enter");
+  await drawer.locator(".sect > .prose").waitFor();
+  const labels = ["company", "name", "email", "tel"].map((key) => word(`template-field-${key}`));
+  for (const [at, text] of fields.entries()) {
+    if (!text) continue;
+    const field = drawer.getByRole("textbox", { name: labels[at], exact: true });
+    await field.fill(text);
+    await field.press("Enter");
+    await drawer.locator(".tl").getByText(text).waitFor();
+  }
+  await drawer.locator("#in-comment").fill(comment);
+  await drawer.locator(".reply button").click();
+  await drawer.locator(".tl .prose").getByText(comment).waitFor();
+  await page.evaluate(() => document.activeElement.blur());
+}
+
 async function pictures(browser, language, locale) {
   const { link, command } = await sample(locale);
   const reader = await Reader.open(scope, browser, { language });
@@ -61,8 +99,7 @@ async function pictures(browser, language, locale) {
   await page.locator("#board [data-card]").first().waitFor();
   const board = page.url();
   await shoot(page, `board-${language}`);
-  await page.locator("#board [data-card]:has(.m-talk) .card-a").first().click();
-  await page.locator("#drawer[data-card]").waitFor();
+  await worked(reader, page.locator("#board [data-card]:has(.m-talk):has(.avs) .card-a").first());
   await shoot(page, `card-${language}`);
   if (language !== "ja") return;
 

@@ -83,10 +83,16 @@ for (const language of ["ja", "en"]) {
     const [told] = await board.timeline();
     assert.equal(told, reader.words("timeline-received", { actor: "お問い合わせフォーム", to: inbox }).replace(/[\s\u3000]+/g, " "));
 
+    // What cannot be read is kept, and said in the reader's language.
+    const broken = '{"title": "x",}';
+    const held = await deliver(url, authority, broken, signed(secret, broken));
+    assert.deepEqual([held.status, held.body.outcome], [200, "held"]);
+
     // The list of deliveries, newest first: what came of each, and the payload in full. The forged one is none.
     await settings.reload();
-    const outcomes = ["accepted", "duplicate", "accepted"].map((outcome) => reader.words(`outcome-${outcome}`));
+    const outcomes = ["held", "accepted", "duplicate", "accepted"].map((outcome) => reader.words(`outcome-${outcome}`));
     assert.deepEqual(await settings.locator("tbody .mk").allTextContents(), outcomes);
+    await settings.getByText(reader.words("delivery-held-malformed-json", { line: 1, column: 15 }), { exact: true }).waitFor();
     await settings.getByRole("link", { name: /#1/ }).first().waitFor();
     await settings.locator("tbody tr").last().getByRole("link").first().click();
     await settings.locator("pre.source").getByText("form.submitted").waitFor();

@@ -13,10 +13,6 @@ shell-organizations = { $n ->
 shell-switch = Switch organization
 shell-boards = Boards
 shell-new-board = New board
-shell-cards = { $n ->
-    [one] { $n } card
-   *[other] { $n } cards
-}
 shell-more = More
 shell-members = Members
 shell-settings = Settings

@@ -10,7 +10,6 @@ shell-organizations = { $n }つの組織に所属
 shell-switch = 組織を切り替える
 shell-boards = ボード
 shell-new-board = ボードを作る
-shell-cards = カード { $n }件
 shell-more = そのほか
 shell-members = メンバー
 shell-settings = 設定

@@ -80,7 +80,7 @@ fn a_store_comes_back_from_its_file() {
     let store = create_database(&path, &key(), CACHE).unwrap();
     assert!(matches!(create_database(&path, &key(), CACHE), Err(BackendError::Exists)));
     for number in 0..50 {
-        insert(&store, number, &[7; 30_000]).unwrap();
+        insert(&store, number, &vec![7; 30_000]).unwrap();
     }
     store.close().unwrap();
     let mut store = open_database(&path, &key(), CACHE).unwrap();

@@ -53,7 +53,11 @@ pub fn alerts(app: &App) -> Vec<&'static str> {
 
 fn alert(words: &Words, name: &str, expires: &str) -> Alert {
     let state = if matches!(name, "internal-ca") { State::Plain } else { State::Warn };
-    let command = (name == "recovery-key").then(|| "workrun keys recovery".to_owned());
+    let command = match name {
+        "recovery-key" => Some("workrun keys recovery".to_owned()),
+        "smtp" => Some("workrun sign-in-link MAIL".to_owned()),
+        _ => None,
+    };
     Alert {
         state,
         title: words.text(&format!("alert-{name}")),
@@ -107,7 +111,6 @@ pub async fn overview(operator: Operator) -> Result<Response> {
     };
     let mut tiles = vec![
         tile("version", env!("CARGO_PKG_VERSION").to_owned(), String::new(), State::Plain),
-        tile("uptime", uptime.clone(), String::new(), State::Ok),
         tile("organizations", organizations.len().to_string(), String::new(), State::Plain),
         tile(
             "mail",

@@ -19,6 +19,7 @@ use crate::{
     },
     ids::{BoardId, DeliveryId, HookId},
     store::Read,
+    text::Explain as _,
     web::{
         answer::{WebError, page, page_with, see_other},
         caller::{Admin, Here},
@@ -221,19 +222,13 @@ fn card_link(here: &Here, view: &dyn Read, delivery: &Delivery) -> Result<Option
 }
 
 /// Why a delivery is held, in the reader's language.
-fn reason(here: &Here, delivery: &Delivery) -> String {
-    match &delivery.outcome {
-        delivery::Outcome::Held { code, reason } => {
-            let key = format!("delivery-held-{code}");
-            // Reasons with arguments are kept as they were said.
-            if here.words().has(&key) && !reason.contains(|c: char| c.is_ascii_digit()) {
-                here.words().text(&key)
-            } else {
-                reason.clone()
-            }
-        }
-        _ => String::new(),
-    }
+/// Why a delivery was held, in the reader's language: its body is read again, since only that knows the place in it.
+fn reason(here: &Here, view: &dyn Read, delivery: &Delivery) -> Result<String, WebError> {
+    let delivery::Outcome::Held { reason, .. } = &delivery.outcome else { return Ok(String::new()) };
+    let body = delivery::body(view, delivery.id)?;
+    let unreadable = body.and_then(|body| payload::read(body.content_type.as_deref(), &body.bytes).err());
+    // Without the body, as it was said when it was received.
+    Ok(unreadable.map_or_else(|| reason.clone(), |why| format::say(here.words(), &why.message())))
 }
 
 fn row(here: &Here, view: &dyn Read, delivery: &Delivery) -> Result<DeliveryRow, WebError> {
@@ -242,7 +237,7 @@ fn row(here: &Here, view: &dyn Read, delivery: &Delivery) -> Result<DeliveryRow,
         id: delivery.id.to_string(),
         received: when.moment(delivery.received_at).text,
         outcome: outcome(delivery),
-        reason: reason(here, delivery),
+        reason: reason(here, view, delivery)?,
         card: card_link(here, view, delivery)?,
         size: format::bytes(delivery.size),
     })
@@ -329,11 +324,11 @@ fn delivery_page(here: &Here, view: &dyn Read, id: DeliveryId) -> Result<Respons
         hook: hook.id.to_string(),
         hook_name: hook.name,
         sender_id: delivery.sender_id.clone().unwrap_or_default(),
-        received: when.moment(delivery.received_at).text,
+        received: when.stamp(delivery.received_at),
         content_type: body.as_ref().and_then(|body| body.content_type.clone()).unwrap_or_default(),
         size: format::bytes(delivery.size),
         outcome: outcome(&delivery),
-        reason: reason(here, &delivery),
+        reason: reason(here, view, &delivery)?,
         card: card_link(here, view, &delivery)?,
         fields,
         raw,

@@ -53,9 +53,10 @@ pub async fn show(signed_in: SignedIn) -> Result<Response> {
         me.name.clone_from(&name.name.value);
         me.initial = crate::web::caller::initial(&me.name);
     }
-    let languages = [("ja", "gate-language-ja"), ("en", "gate-language-en")].map(|(value, key)| Choice {
+    // Each in its own words, for those who cannot read the page's.
+    let languages = [("ja", "日本語"), ("en", "English")].map(|(value, name)| Choice {
         value: value.to_owned(),
-        name: words.text(key),
+        name: name.to_owned(),
         hint: String::new(),
         chosen: value == reader.language.tag(),
     });

@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import { atEnd } from "./ending.js";
 import { until } from "./until.js";
 
 const run = promisify(execFile);
@@ -29,7 +30,7 @@ export function surroundings(folder, settings = {}) {
 /** A new folder that is gone after the test. */
 export async function scratch(t) {
   const folder = await mkdtemp(path.join(tmpdir(), "workrun-browser-"));
-  t.after(() => rm(folder, { recursive: true, force: true }));
+  atEnd(t, () => rm(folder, { recursive: true, force: true }));
   return folder;
 }
 
@@ -51,7 +52,7 @@ export class Appliance {
     const appliance = new Appliance();
     appliance.#folder = await scratch(t);
     appliance.#settings = settings;
-    t.after(() => appliance.stop());
+    atEnd(t, () => appliance.stop());
     await appliance.#start();
     return appliance;
   }

@@ -7,6 +7,7 @@ import { once } from "node:events";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { scratch } from "./appliance.js";
+import { atEnd } from "./ending.js";
 import { until } from "./until.js";
 
 const TESTS = fileURLToPath(new URL("../../", import.meta.url));
@@ -22,7 +23,7 @@ export class PostOffice {
     const office = new PostOffice();
     office.#store = path.join(await scratch(t), "mail.jsonl");
     const server = spawn(PYTHON, [path.join(TESTS, "harness", "smtp_server.py"), "--store", office.#store], { stdio: ["pipe", "pipe", "inherit"] });
-    t.after(async () => {
+    atEnd(t, async () => {
       const ended = once(server, "exit");
       server.stdin.end();
       await ended;

@@ -1,6 +1,7 @@
 // Readers: a browser of their own each, in their language, on their screen. Whatever their browser complains of fails the test.
 import assert from "node:assert/strict";
 import { chromium } from "playwright-core";
+import { atEnd } from "./ending.js";
 import { words } from "./words.js";
 
 const CHROMIUM = process.env.CHROMIUM_BIN ?? "/usr/bin/chromium";
@@ -11,7 +12,7 @@ export async function launch(scope) {
     executablePath: CHROMIUM,
     args: ["--disable-quic", "--disable-background-networking", "--disable-component-update", "--no-first-run", ...(process.getuid() === 0 ? ["--no-sandbox"] : [])],
   });
-  scope.after(() => browser.close());
+  atEnd(scope, () => browser.close());
   return browser;
 }
 
@@ -44,7 +45,7 @@ export class Reader {
     });
     reader.context.setDefaultTimeout(10_000);
     reader.page = await reader.tab();
-    t.after(() => reader.close());
+    atEnd(t, () => reader.close());
     return reader;
   }
 

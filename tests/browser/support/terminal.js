@@ -2,6 +2,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { BINARY, surroundings } from "./appliance.js";
+import { atEnd } from "./ending.js";
 import { until } from "./until.js";
 
 const CONTROL_C = "\x03";
@@ -20,7 +21,7 @@ export class Terminal {
       stdio: ["pipe", "pipe", "inherit"],
     });
     terminal.#process.stdout.setEncoding("utf8").on("data", (text) => (terminal.#screen += text.replaceAll("\r", "")));
-    t.after(() => terminal.interrupt());
+    atEnd(t, () => terminal.interrupt());
     return terminal;
   }
 

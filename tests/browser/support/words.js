@@ -4,6 +4,14 @@ import { FluentBundle, FluentResource } from "@fluent/bundle";
 
 const LOCALES = new URL("../../../assets/locales/", import.meta.url);
 
+/** How keys begin in the files of both languages: what reads like one on a page is a message that is missing. */
+export const prefixes = new Set();
+
+for (const file of readdirSync(new URL("ja/", LOCALES))) {
+  const text = file.endsWith(".ftl") ? readFileSync(new URL(`ja/${file}`, LOCALES), "utf8") : "";
+  for (const [, prefix] of text.matchAll(/^([a-z]+)-[a-z0-9-]+ =/gm)) prefixes.add(prefix);
+}
+
 /** Returns a function from a key, and the values of its holes, to the message in `language` (`ja` or `en`). */
 export function words(language) {
   const bundle = new FluentBundle(language, { useIsolating: false });
