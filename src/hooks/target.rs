@@ -40,7 +40,10 @@ impl Target {
 
 /// Targets as they stood when nothing had been committed since.
 #[derive(Default)]
-pub struct Targets(Mutex<HashMap<[u8; 32], (Version, Arc<Target>)>>);
+pub struct Targets(Mutex<HashMap<[u8; 32], Known>>);
+
+/// A target, and the state of the store that it was read from.
+type Known = (Version, Arc<Target>);
 
 impl Targets {
     /// The target of an address; none if there is no such endpoint.
