@@ -21,7 +21,7 @@ use super::{
     Read, StoreError, Table, Txn, View,
     backend::{self, SealedDatabase},
 };
-use crate::seal::DataKey;
+use crate::{limits, seal::DataKey};
 
 /// The schema that this release writes into new files and the newest that it reads.
 pub const SCHEMA: u32 = 1;
@@ -29,12 +29,6 @@ pub const SCHEMA: u32 = 1;
 /// Facts about the file itself: `schema` (its version), `commits` (how many groups it has taken).
 const FACTS: Table<String, u64> = Table::new("store_facts");
 
-/// Commands in one group at most.
-const GROUP_COMMANDS_MAX: usize = 256;
-/// Bytes of commands in one group at most.
-const GROUP_BYTES_MAX: usize = 4 << 20;
-/// Commands that may wait; past it a command is refused with [`StoreError::Overloaded`].
-const QUEUE_COMMANDS_MAX: usize = 4096;
 /// How many stores this process has opened.
 static OPENINGS: AtomicU64 = AtomicU64::new(0);
 /// Up to this size a file keeps redb's allocator state at every commit, which makes opening it after a crash instant;
@@ -250,7 +244,7 @@ impl Store {
             if queue.closed {
                 return Err(StoreError::Missing.into());
             }
-            if queue.jobs.len() >= QUEUE_COMMANDS_MAX {
+            if queue.jobs.len() >= limits::STORE_QUEUE_COMMANDS_MAX {
                 return Err(StoreError::Overloaded.into());
             }
             queue.jobs.push_back(job);
@@ -309,9 +303,9 @@ impl Store {
                 let mut queue = self.queue.lock();
                 let mut bytes = 0;
                 let mut count = 0;
-                for job in queue.jobs.iter().take(GROUP_COMMANDS_MAX) {
+                for job in queue.jobs.iter().take(limits::GROUP_COMMIT_COMMANDS_MAX) {
                     bytes += job.weight();
-                    if count > 0 && bytes > GROUP_BYTES_MAX {
+                    if count > 0 && bytes > limits::GROUP_COMMIT_BYTES_MAX {
                         break;
                     }
                     count += 1;
