@@ -3,12 +3,13 @@
 
 use libfuzzer_sys::fuzz_target;
 use workrun::hooks::{
-    mapping::{Field, Mapping, plain},
+    mapping::{Field, Fields, Mapping, plain},
     payload,
 };
 
 fuzz_target!(|input: &str| {
     let fields = [Field { key: "tel", label: "電話" }, Field { key: "email", label: "メール" }];
+    let fields = Fields::of(&fields);
     let (template, body) = input.split_once('\n').unwrap_or(("", input));
     let Ok(read) = payload::read(Some("application/json"), body.as_bytes()) else { return };
     let _ = plain(&read.value, &fields);

@@ -4,17 +4,13 @@ use std::{ops::ControlFlow, time::Duration};
 
 use minicbor::{Decode, Encode};
 
-use super::{
-    endpoint::Hook,
-    mapping::{self, Field},
-    payload,
-};
+use super::{mapping, payload, target::Target};
 use crate::{
     clock::Timestamp,
     ids::{CardId, DeliveryId, HookId},
     store::{Order, Read, Span, StoreError, Table, Txn, history::Actor},
     text::Title,
-    work::{self, Board, Command, NewCard, Outcome as WorkOutcome, WorkError},
+    work::{self, Command, NewCard, Outcome as WorkOutcome, WorkError},
 };
 
 /// Deliveries by id.
@@ -141,26 +137,18 @@ pub struct Receipt {
 
 /// Works out what a payload is to become on its board. Pure; `untitled` makes the title of a payload that offers none.
 #[must_use]
-pub fn plan(
-    hook: &Hook,
-    board: &Board,
-    body: &Body,
-    delivery: DeliveryId,
-    card: CardId,
-    untitled: &dyn Fn() -> Title,
-) -> Plan {
+pub fn plan(target: &Target, body: &Body, delivery: DeliveryId, card: CardId, untitled: &dyn Fn() -> Title) -> Plan {
     let payload = match payload::read(body.content_type.as_deref(), &body.bytes) {
         Ok(payload) => payload,
         Err(unreadable) => {
             return Plan::Hold { code: unreadable.code().to_owned(), reason: unreadable.to_string() };
         }
     };
-    let fields: Vec<Field<'_>> =
-        board.fields.iter().map(|field| Field { key: &field.key, label: &field.label }).collect();
-    let mapped = match hook.mapping() {
-        Some(mapping) => mapping.apply(&payload.value, &fields),
-        None => mapping::plain(&payload.value, &fields),
+    let mapped = match &target.mapping {
+        Some(mapping) => mapping.apply(&payload.value, &target.fields),
+        None => mapping::plain(&payload.value, &target.fields),
     };
+    let board = &target.board;
     let mut new = NewCard::titled(card, board.id, mapped.title.unwrap_or_else(untitled));
     new.delivery = Some(delivery);
     new.status = mapped

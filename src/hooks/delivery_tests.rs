@@ -10,7 +10,7 @@ use crate::{
 };
 
 use super::super::{
-    endpoint::{Address, NewHook},
+    endpoint::{Address, Hook, NewHook},
     signature::Scheme,
 };
 
@@ -40,10 +40,11 @@ async fn an_id_is_known_for_five_days_and_then_forgotten() {
         })
         .await;
     let hook = hook.expect("an endpoint");
+    let target = Target::of(hook.clone(), board);
     let post = async |at: Timestamp, sender_id: &str| {
         let (id, card) = (DeliveryId::fresh(at), CardId::fresh(at));
         let body = Body { content_type: None, headers: Vec::new(), bytes: br#"{"title":"x"}"#.to_vec() };
-        let plan = plan(&hook, &board, &body, id, card, &|| Title::from(hook.id));
+        let plan = plan(&target, &body, id, card, &|| Title::from(hook.id));
         let sender_id = Some(sender_id.to_owned());
         let incoming = Incoming { id, card, hook: hook.id, at, sender_id, signed: false, body, plan };
         store.submit(1, move |txn| receive(txn, &incoming)).await.expect("taken in")

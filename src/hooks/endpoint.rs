@@ -109,6 +109,12 @@ impl Address {
         format!("{}{}", base32(&self.org.0), self.secret.text())
     }
 
+    /// What the store knows its secret by.
+    #[must_use]
+    pub fn digest(&self) -> [u8; 32] {
+        self.secret.digest()
+    }
+
     /// The address of a URL.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
@@ -151,7 +157,7 @@ pub fn create(txn: &Txn<'_>, at: Timestamp, actor: Actor, new: &NewHook) -> Resu
     };
     append(txn, at, actor, Room::Hooks, &Event::Created { hook: hook.id, board: hook.board, name: hook.name.clone() })?;
     txn.put(&HOOKS, &hook.id, &hook)?;
-    txn.put(&BY_SECRET, &new.address.secret.digest(), &hook.id)?;
+    txn.put(&BY_SECRET, &new.address.digest(), &hook.id)?;
     Ok(hook)
 }
 
@@ -201,7 +207,7 @@ pub fn hook(view: &dyn Read, id: HookId) -> Result<Option<Hook>, StoreError> {
 /// # Errors
 /// What the store says.
 pub fn find(view: &dyn Read, address: &Address) -> Result<Option<Hook>, StoreError> {
-    let Some(id) = view.get(&BY_SECRET, &address.secret.digest())? else { return Ok(None) };
+    let Some(id) = view.get(&BY_SECRET, &address.digest())? else { return Ok(None) };
     view.get(&HOOKS, &id)
 }
 

@@ -8,7 +8,7 @@ mod rows;
 mod template;
 mod title;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use serde_json::{Map, Value};
 
@@ -28,6 +28,34 @@ pub struct Field<'b> {
     pub key: &'b str,
     /// Its label, such as 電話.
     pub label: &'b str,
+}
+
+/// The text fields of a board, found by the words that payloads may use for them. Folding those words is the dear part, so
+/// this is made once for many payloads.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Fields {
+    keys: Vec<String>,
+    /// Places in `keys` by folded word.
+    by_name: HashMap<String, usize>,
+}
+
+impl Fields {
+    /// The fields of a board, in its order.
+    #[must_use]
+    pub fn of(fields: &[Field<'_>]) -> Self {
+        let mut by_name = HashMap::with_capacity(fields.len() * 2);
+        let keys = fields.iter().map(|field| field.key).enumerate();
+        let labels = fields.iter().map(|field| field.label).enumerate();
+        // Keys first: of two fields that share a word, the one whose key it is gets the value.
+        for (place, name) in keys.chain(labels) {
+            by_name.entry(fold(name)).or_insert(place);
+        }
+        Self { keys: fields.iter().map(|field| field.key.to_owned()).collect(), by_name }
+    }
+
+    fn has(&self, key: &str) -> bool {
+        self.keys.iter().any(|known| known == key)
+    }
 }
 
 /// What was picked from a payload.
@@ -52,31 +80,23 @@ pub struct Mapped {
 /// type, id, URL or date. It is cut to [`limits::TITLE_CHARS_MAX`] characters. A key in one of those places that equals a
 /// field's key or label, with case, width and kana folded, fills the field.
 #[must_use]
-pub fn plain(payload: &Value, fields: &[Field<'_>]) -> Mapped {
+pub fn plain(payload: &Value, fields: &Fields) -> Mapped {
     let mut mapped = Mapped { title: title::find(payload), ..Mapped::default() };
     fill_by_name(payload, fields, &mut mapped);
     mapped
 }
 
-fn fill_by_name(payload: &Value, fields: &[Field<'_>], mapped: &mut Mapped) {
-    let mut by_name: HashMap<String, &str> = HashMap::with_capacity(fields.len() * 2);
-    let keys = fields.iter().map(|field| (field.key, field.key));
-    let labels = fields.iter().map(|field| (field.label, field.key));
-    // Keys first: of two fields that share a word, the one whose key it is gets the value.
-    for (name, key) in keys.chain(labels) {
-        by_name.entry(fold(name)).or_insert(key);
-    }
-    let mut done: HashSet<&str> = HashSet::with_capacity(fields.len());
+fn fill_by_name(payload: &Value, fields: &Fields, mapped: &mut Mapped) {
+    let mut done = vec![false; fields.keys.len()];
     for (name, value) in places(payload).flatten() {
-        if done.len() == fields.len() {
+        if done.iter().all(|done| *done) {
             return;
         }
-        let Some(&key) = by_name.get(&fold(name)) else { continue };
-        if !done.contains(key)
+        let Some(&place) = fields.by_name.get(&fold(name)) else { continue };
+        if !done[place]
             && let Some(text) = scalar_text(value)
-            && fill(mapped, key, &text)
         {
-            done.insert(key);
+            done[place] = fill(mapped, &fields.keys[place], &text);
         }
     }
 }
@@ -248,7 +268,7 @@ impl Mapping {
     /// Picks from a payload what the mapping says; by the rule of [`plain`], a title if the mapping finds none, and the
     /// fields if the mapping does not speak of fields. A field that the board no longer has is passed over.
     #[must_use]
-    pub fn apply(&self, payload: &Value, board: &[Field<'_>]) -> Mapped {
+    pub fn apply(&self, payload: &Value, board: &Fields) -> Mapped {
         let line = |template: &Template| template.fill(payload).map(|text| clean_line(&text));
         let mut mapped = Mapped {
             title: line(&self.title)
@@ -262,7 +282,7 @@ impl Mapping {
             None => fill_by_name(payload, board, &mut mapped),
             Some(fields) => {
                 for (key, template) in fields {
-                    if board.iter().any(|field| field.key == key.as_str())
+                    if board.has(key.as_str())
                         && let Some(text) = template.fill(payload)
                     {
                         fill(&mut mapped, key.as_str(), &text);

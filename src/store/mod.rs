@@ -19,4 +19,4 @@ pub use shelf::{Layout, Shelf};
 pub use stores::Stores;
 pub use table::{Key, Record, Table, decode, encode};
 pub use view::{Order, Read, Span, Txn, View};
-pub use writer::{Store, WriterFigures};
+pub use writer::{Store, Version, WriterFigures};

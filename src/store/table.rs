@@ -23,11 +23,12 @@ impl<K, V> Table<K, V> {
         Self { name, counter: false, types: PhantomData }
     }
 
-    /// Names a table of few records that almost every command changes, such as counts: a transaction keeps what is put
-    /// into it in memory, and writes only what stands there in the end. Reading it sees every change.
+    /// A table of few records that almost every command changes, such as counts: a transaction keeps what is put into it
+    /// in memory, and writes only what stands there in the end. Reading it sees every change.
     #[must_use]
-    pub const fn counter(name: &'static str) -> Self {
-        Self { name, counter: true, types: PhantomData }
+    pub const fn counter(mut self) -> Self {
+        self.counter = true;
+        self
     }
 
     /// The name on disk.

@@ -276,7 +276,7 @@ pub struct Txn<'t> {
     txn: &'t redb::WriteTransaction,
     /// So few that looking through them is quicker than hashing.
     opened: RefCell<Vec<(&'static str, redb::Table<'t, Bytes, Bytes>)>>,
-    /// Records of [`Table::counter`]s that wait to be written.
+    /// Records of tables that are [`Table::counter`]s: they wait to be written.
     counters: RefCell<Vec<Counter>>,
     writes: std::cell::Cell<u64>,
     /// The first thing that the disk refused: after it redb refuses everything, whatever a command makes of it.

@@ -35,6 +35,8 @@ const GROUP_COMMANDS_MAX: usize = 256;
 const GROUP_BYTES_MAX: usize = 4 << 20;
 /// Commands that may wait; past it a command is refused with [`StoreError::Overloaded`].
 const QUEUE_COMMANDS_MAX: usize = 4096;
+/// How many stores this process has opened.
+static OPENINGS: AtomicU64 = AtomicU64::new(0);
 /// Up to this size a file keeps redb's allocator state at every commit, which makes opening it after a crash instant;
 /// larger files keep it only when they are closed, since it grows with the file.
 const QUICK_REPAIR_BYTES_MAX: u64 = 8 << 20;
@@ -48,6 +50,15 @@ pub struct WriterFigures {
     pub commands: u64,
     /// Commands that wait now.
     pub waiting: usize,
+}
+
+/// A moment of an open store: while it is equal, nothing was committed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Version {
+    /// Which opening of which file.
+    opening: u64,
+    /// Transactions since then.
+    transactions: u64,
 }
 
 /// One sealed file: consistent reads, grouped durable writes.
@@ -64,6 +75,8 @@ pub struct Store {
     groups: AtomicU64,
     commands: AtomicU64,
     committed: watch::Sender<u64>,
+    opening: u64,
+    transactions: AtomicU64,
 }
 
 #[derive(Default)]
@@ -164,6 +177,8 @@ impl Store {
             groups: AtomicU64::new(0),
             commands: AtomicU64::new(0),
             committed: watch::Sender::new(0),
+            opening: OPENINGS.fetch_add(1, Ordering::Relaxed),
+            transactions: AtomicU64::new(0),
         });
         let schema = store.view(|view| view.get(&FACTS, &"schema".to_owned()))?;
         match schema.map(|found| u32::try_from(found).unwrap_or(u32::MAX)) {
@@ -252,6 +267,12 @@ impl Store {
     #[must_use]
     pub fn committed(&self) -> watch::Receiver<u64> {
         self.committed.subscribe()
+    }
+
+    /// What is read now is as it was at an equal version, for whoever asks for the version first and reads then.
+    #[must_use]
+    pub fn version(&self) -> Version {
+        Version { opening: self.opening, transactions: self.transactions.load(Ordering::Acquire) }
     }
 
     /// What the writer has done.
@@ -344,6 +365,13 @@ impl Store {
 
     /// Runs `work` in one transaction and makes it durable. A transaction without writes is not committed.
     fn transact(&self, work: &mut dyn FnMut(&Txn<'_>) -> Result<(), StoreError>) -> Result<(), StoreError> {
+        let result = self.attempt(work);
+        // Whatever came of it, what was read before may have changed. Counted before anybody is answered.
+        self.transactions.fetch_add(1, Ordering::Release);
+        result
+    }
+
+    fn attempt(&self, work: &mut dyn FnMut(&Txn<'_>) -> Result<(), StoreError>) -> Result<(), StoreError> {
         let (expected, failure) = {
             if self.reading_only.load(Ordering::Acquire) {
                 return Err(StoreError::ReadOnly);

@@ -6,6 +6,7 @@ use jiff::tz::TimeZone;
 
 use crate::{
     clock::{Clock, Timestamp},
+    hooks::target::Targets,
     mail::courier::Postbox,
     store::Stores,
     tls,
@@ -30,6 +31,8 @@ pub struct App {
     pub started_at: Timestamp,
     /// The largest webhook body that is taken, in bytes.
     pub webhook_body_max: usize,
+    /// Endpoints that deliveries came to lately.
+    pub targets: Targets,
     /// Live streams that are open.
     pub streams: Arc<super::live::Streams>,
     /// Becomes true when the appliance stops: live streams end then.

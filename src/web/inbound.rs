@@ -3,8 +3,6 @@
 //! The answer leaves after the durable commit. A delivery that is authentic but cannot be read or mapped is held, and
 //! answered with 200: senders give up endpoints that answer 4xx.
 
-use std::sync::Arc;
-
 use poem::{
     Body, IntoResponse, Request, Response, Result,
     error::ResponseError,
@@ -23,14 +21,13 @@ use super::{
 use crate::{
     hooks::{
         delivery::{self, Incoming, Outcome, Receipt},
-        endpoint::{self, Address, Hook},
+        endpoint::{Address, Hook},
         signature::{self, Headers, Scheme, SigningSecret},
     },
     ids::{CardId, DeliveryId},
     limits::TITLE_CHARS_MAX,
-    store::{Store, StoreError, history::Actor},
+    store::history::Actor,
     text::{Title, cut},
-    work::{self, Board},
 };
 
 /// Headers of a delivery that are kept, at most.
@@ -69,7 +66,9 @@ async fn take(req: &Request, body: Body) -> Result<Response, WebError> {
     let app = app(req)?;
     let address = req.raw_path_param("token").and_then(Address::parse).ok_or(WebError::NotFound)?;
     let store = app.stores.organization(address.org)?;
-    let Some((hook, board)) = find(&store, &address)? else { return Err(WebError::NotFound) };
+    // Two records at most, for every delivery: read here and now, not on the pool.
+    let Some(target) = app.targets.find(&store, &address)? else { return Err(WebError::NotFound) };
+    let hook = &target.hook;
     Asker::note(req, Some(address.org), Some(Actor::Hook(hook.id)));
     if hook.removed_at.is_some() {
         return Ok(StatusCode::GONE.into_response());
@@ -79,7 +78,7 @@ async fn take(req: &Request, body: Body) -> Result<Response, WebError> {
     }
     let bytes = body.into_bytes_limit(app.webhook_body_max).await.map_err(|_| WebError::TooLarge)?.to_vec();
     let headers = Received(req.headers());
-    let Some((sender_id, signed)) = authenticate(&app, &hook, &headers, &bytes) else {
+    let Some((sender_id, signed)) = authenticate(&app, hook, &headers, &bytes) else {
         return Ok(StatusCode::UNAUTHORIZED.into_response());
     };
     let now = app.now();
@@ -89,19 +88,11 @@ async fn take(req: &Request, body: Body) -> Result<Response, WebError> {
         headers: kept_headers(req.headers()),
         bytes,
     };
-    let plan = delivery::plan(&hook, &board, &body, delivery, card, &|| untitled(&app, &hook));
+    let plan = delivery::plan(&target, &body, delivery, card, &|| untitled(&app, hook));
     let incoming = Incoming { id: delivery, card, hook: hook.id, at: now, sender_id, signed, body, plan };
     let weight = incoming.body.bytes.len();
     let receipt = store.submit(weight, move |txn| delivery::receive(txn, &incoming)).await.map_err(WebError::from)?;
     Ok(answer(&receipt))
-}
-
-/// The endpoint of an address and its board. Two records that every delivery needs: read here and now, not on the pool.
-fn find(store: &Arc<Store>, address: &Address) -> Result<Option<(Hook, Board)>, StoreError> {
-    store.view(|view| {
-        let Some(hook) = endpoint::find(view, address)? else { return Ok(None) };
-        Ok(work::read::board(view, hook.board)?.map(|board| (hook, board)))
-    })
 }
 
 /// Checks the sender by the endpoint's scheme: the id by which it names the delivery, and whether a signature said so.

@@ -19,7 +19,7 @@ fn a_payload_without_a_mapping() {
     #[track_caller]
     fn case(content_type: &str, body: &str, title: Option<&str>, fields: &[(&str, &str)]) {
         let payload = payload::read(Some(content_type), body.as_bytes()).unwrap_or_else(|e| panic!("{body}: {e}"));
-        let mapped = plain(&payload.value, &FIELDS);
+        let mapped = plain(&payload.value, &Fields::of(&FIELDS));
         assert_eq!(mapped.title.as_ref().map(Title::as_str), title, "{body}");
         assert_eq!(filled(&mapped), fields, "{body}");
     }
@@ -90,12 +90,12 @@ fn a_payload_without_a_mapping() {
 #[test]
 fn a_key_goes_before_another_fields_label() {
     let fields = [Field { key: "a", label: "tel" }, Field { key: "tel", label: "電話" }];
-    assert_eq!(filled(&plain(&json!({"Tel": "1"}), &fields)), [("tel", "1")]);
+    assert_eq!(filled(&plain(&json!({"Tel": "1"}), &Fields::of(&fields))), [("tel", "1")]);
 }
 
 #[test]
 fn a_value_that_does_not_fit_is_noted() {
-    let mapped = plain(&json!({"title": "x", "tel": "1".repeat(2_001)}), &FIELDS);
+    let mapped = plain(&json!({"title": "x", "tel": "1".repeat(2_001)}), &Fields::of(&FIELDS));
     assert_eq!(filled(&mapped), []);
     assert_eq!(mapped.misfits, [("tel".to_owned(), TextError::TooLong { chars: 2_001, max: 2_000 })]);
 }
@@ -107,7 +107,7 @@ fn mappings() {
     #[track_caller]
     fn case(mapping: &Value, payload: &Value, want: Want<'_>) {
         let parsed = Mapping::parse(mapping).unwrap_or_else(|e| panic!("{mapping}: {e}"));
-        let mapped = parsed.apply(payload, &FIELDS);
+        let mapped = parsed.apply(payload, &Fields::of(&FIELDS));
         let title = mapped.title.as_ref().map(Title::as_str);
         let status = mapped.status.as_ref().map(Name::as_str);
         assert_eq!((title, status, filled(&mapped).as_slice(), mapped.key.as_deref()), want, "{mapping} of {payload}");
@@ -139,7 +139,7 @@ fn mappings() {
 #[test]
 fn keys_too_long_to_keep_still_tell_cards_apart() {
     let mapping = Mapping::parse(&json!({"title": "/t", "key": "/k"})).expect("a mapping");
-    let key = |k: &str| mapping.apply(&json!({ "k": k }), &[]).key.unwrap_or_default();
+    let key = |k: &str| mapping.apply(&json!({ "k": k }), &Fields::default()).key.unwrap_or_default();
     let long = "k".repeat(300);
     assert_eq!(key("order 7"), "order 7");
     assert!(key(&long).starts_with("blake3:") && key(&long).len() == 71);
@@ -221,8 +221,8 @@ proptest! {
     #[test]
     fn no_payload_panics_and_all_that_comes_out_is_clean(payload in any_json(), title in "([/{}~a-c01]|.){0,12}", key in "/[a-c0-9/]{0,6}") {
         for mapped in [
-            Some(plain(&payload, &FIELDS)),
-            Mapping::parse(&json!({"title": title, "key": key, "fields": {"tel": title}})).ok().map(|mapping| mapping.apply(&payload, &FIELDS)),
+            Some(plain(&payload, &Fields::of(&FIELDS))),
+            Mapping::parse(&json!({"title": title, "key": key, "fields": {"tel": title}})).ok().map(|mapping| mapping.apply(&payload, &Fields::of(&FIELDS))),
         ].into_iter().flatten() {
             for (key, value) in &mapped.fields {
                 prop_assert!(FIELDS.iter().any(|field| field.key == key));

@@ -185,6 +185,7 @@ impl Bench {
             epoch: "1".to_owned(),
             started_at: NOW,
             webhook_body_max: 1 << 20,
+            targets: crate::hooks::target::Targets::default(),
             streams: Arc::new(Streams::default()),
             stopping: tokio::sync::watch::channel(false).1,
         });

@@ -6,6 +6,7 @@ use crate::{
         delivery::{self, Body, Incoming, Plan},
         endpoint::Address,
         signature::SigningSecret,
+        target::Target,
     },
     ids::{CardId, DeliveryId, HookId},
 };
@@ -61,9 +62,11 @@ async fn endpoints_are_made_and_their_deliveries_listed() {
                 let body = Body { content_type, headers: Vec::new(), bytes: body.as_bytes().to_vec() };
                 let (id, card) = (DeliveryId::fresh(NOW), CardId::fresh(NOW));
                 let untitled = crate::text::Title::parse("受信").expect("a title");
-                let plan: Plan = delivery::plan(&hook, &board, &body, id, card, &|| untitled.clone());
+                let target = Target::of(hook, board);
+                let plan: Plan = delivery::plan(&target, &body, id, card, &|| untitled.clone());
                 let sender_id = Some(sender_id.to_owned());
-                let incoming = Incoming { id, card, hook: hook.id, at: NOW, sender_id, signed: true, body, plan };
+                let incoming =
+                    Incoming { id, card, hook: target.hook.id, at: NOW, sender_id, signed: true, body, plan };
                 delivery::receive(txn, &incoming)
             });
             delivered.await.expect("delivered")
