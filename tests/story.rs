@@ -333,6 +333,27 @@ fn board_with_card(org: &str, owner: &mut Browser) -> (String, Vec<String>, Stri
 }
 
 #[test]
+fn guests_see_the_boards_that_they_are_admitted_to() {
+    let appliance = Appliance::with_mail();
+    let org = appliance.found("青空商会", "owner@example.test");
+    let mut owner = appliance.sign_in("owner@example.test");
+    let mut guest = appliance.join(&mut owner, &org, "guest@example.test", "客人", "guest");
+    let (board, _, card) = board_with_card(&org, &mut owner);
+    let (board_url, card_url) = (format!("/o/{org}/boards/{board}"), format!("/o/{org}/cards/{card}"));
+    guest.get(&board_url).expect(404);
+    guest.get(&card_url).expect(404);
+    let settings = owner.page(&format!("{board_url}/settings"));
+    let member = ids_after(&settings, "name=\"member\" value=\"").remove(0);
+    owner.post(&format!("{board_url}/guests"), &[("member", &member), ("on", "true")]).expect(303);
+    assert!(guest.page(&format!("/o/{org}")).contains(&board));
+    guest.get(&board_url).expect(200);
+    guest.post(&format!("{card_url}/comments"), &[("body", "拝見しました")]).expect(303);
+    guest.post(&format!("{card_url}/archive"), &[]).expect(403);
+    owner.post(&format!("{board_url}/guests"), &[("member", &member), ("on", "false")]).expect(303);
+    guest.get(&board_url).expect(404);
+}
+
+#[test]
 fn a_board_is_worked_on() {
     let appliance = Appliance::with_mail();
     let org = appliance.found("青空商会", "owner@example.test");

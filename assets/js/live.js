@@ -99,6 +99,9 @@ function applyCard(change, message) {
   }
   const fresh = made(change.html);
   if (!fresh) return;
+  // A push tells the state that it was made from. What stands here may be ahead of it, by a move of one's own that was
+  // made meanwhile: the card would jump back, and forth again with the next push.
+  if (old && Number(fresh.dataset.version) <= Number(old.dataset.version)) return;
   const focused = old?.contains(document.activeElement);
   const before = anchor();
   const self = before?.id === change.id && old?.closest(".col")?.dataset.status !== change.status;

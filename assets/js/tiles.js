@@ -18,11 +18,13 @@ export const nameOf = (col) => col.querySelector("h2").textContent;
 export const numberOf = (li) => li.querySelector(".card-n > span:last-child").textContent;
 export const urlOf = (li) => `${board.dataset.org}/cards/${li.dataset.card}`;
 
-/** The tile that `html` describes. */
+/** The tile that `html` describes. It has its true height at once: others are measured against it before it is drawn. */
 export function made(html) {
   const template = document.createElement("template");
   template.innerHTML = html;
-  return template.content.querySelector("[data-card]");
+  const li = template.content.querySelector("[data-card]");
+  li?.querySelector(".card").classList.add("made");
+  return li;
 }
 
 /** Where a tile stands: its column, and the card before it. */

@@ -1,5 +1,5 @@
-//! What is tidied up by itself, once an hour: cards that were in the trash for 30 days, and ids of senders that nobody
-//! needs to know any more.
+//! What is tidied up by itself, once an hour: cards that were in the trash for 30 days, and ids of senders and answers of the
+//! API that nobody needs to know any more.
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,6 +10,7 @@ use crate::{
     hooks::delivery,
     people::directory,
     store::{Store, Stores, history::Actor},
+    web::api,
     work::{self, Command, WorkError},
 };
 
@@ -42,6 +43,7 @@ pub async fn run(stores: Arc<Stores>, clock: Clock, mut stop: watch::Receiver<bo
 
 async fn tidy(store: &Arc<Store>, now: Timestamp) -> Result<(), WorkError> {
     store.submit(64, move |txn| Ok::<_, WorkError>(delivery::forget_old_ids(txn, now)?)).await?;
+    store.submit(64, move |txn| Ok::<_, WorkError>(api::forget_old_answers(txn, now)?)).await?;
     loop {
         let erased = store
             .submit(4096, move |txn| {

@@ -2,7 +2,7 @@
 
 use std::{io::IsTerminal, net::SocketAddr, sync::Arc, time::Duration};
 
-use poem::Server;
+use poem::{Server, listener::TcpListener};
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::watch,
@@ -21,7 +21,7 @@ use crate::{
     systemd::Notifier,
     tls,
     trail::Trail,
-    web::{app::App, live::Streams, site::site},
+    web::{app::App, live::Streams, metrics, site::site},
 };
 
 use super::{
@@ -163,6 +163,9 @@ pub async fn run(config: Config, clock: Clock, foundation: Foundation, terminal:
     ));
     parts.spawn(Arc::clone(&trail).run(stopping.clone()));
     parts.spawn(janitor::run(Arc::clone(&stores), clock.clone(), stopping.clone()));
+    if let Some(address) = config.metrics_listen {
+        parts.spawn(serve_metrics(Arc::clone(&app), address, stopping.clone()));
+    }
     let notifier = Surroundings::of_process().and_then(|surroundings| Notifier::new(&surroundings)).ok();
     announce(&app, terminal).await?;
     if let Some(notifier) = notifier {
@@ -193,6 +196,20 @@ pub async fn run(config: Config, clock: Clock, foundation: Foundation, terminal:
         tracing::info!("stopped");
     }
     served.map_err(|error| Failure::new(format!("serving ended: {error}")))
+}
+
+/// Serves `/metrics` where the settings say. An address that cannot be had keeps the appliance from nothing else.
+async fn serve_metrics(app: Arc<App>, address: SocketAddr, mut stop: watch::Receiver<bool>) {
+    let told = async move {
+        let _ = stop.wait_for(|stop| *stop).await;
+    };
+    let served = Server::new(TcpListener::bind(address))
+        .name("metrics")
+        .run_with_graceful_shutdown(metrics::site(app), told, Some(Duration::from_secs(1)))
+        .await;
+    if let Err(error) = served {
+        tracing::error!(%error, %address, "no metrics are served: choose another metrics_listen");
+    }
 }
 
 /// Resolves when the process is told to stop. The signals are caught from this call on, so that one that comes while the

@@ -22,7 +22,7 @@ use super::{
     Read, StoreError, Table, Txn, View,
     backend::{self, SealedDatabase},
 };
-use crate::seal::DataKey;
+use crate::{limits, seal::DataKey};
 
 /// The schema that this release writes into new files and the newest that it reads.
 pub const SCHEMA: u32 = 1;
@@ -30,12 +30,6 @@ pub const SCHEMA: u32 = 1;
 /// Facts about the file itself: `schema` (its version), `commits` (how many groups it has taken).
 const FACTS: Table<String, u64> = Table::new("store_facts");
 
-/// Commands in one group at most.
-const GROUP_COMMANDS_MAX: usize = 256;
-/// Bytes of commands in one group at most.
-const GROUP_BYTES_MAX: usize = 4 << 20;
-/// Commands that may wait; past it a command is refused with [`StoreError::Overloaded`].
-const QUEUE_COMMANDS_MAX: usize = 4096;
 /// The part of the last commit's time on the disk for which those who may ask again are waited for.
 const GATHERED_FOR: u32 = 2;
 /// And how long at most.
@@ -272,7 +266,7 @@ impl Store {
             if queue.closed {
                 return Err(StoreError::Missing.into());
             }
-            if queue.jobs.len() >= QUEUE_COMMANDS_MAX {
+            if queue.jobs.len() >= limits::STORE_QUEUE_COMMANDS_MAX {
                 return Err(StoreError::Overloaded.into());
             }
             queue.jobs.push_back(job);
@@ -335,9 +329,9 @@ impl Store {
                 self.gather(&mut queue);
                 let mut bytes = 0;
                 let mut count = 0;
-                for job in queue.jobs.iter().take(GROUP_COMMANDS_MAX) {
+                for job in queue.jobs.iter().take(limits::GROUP_COMMIT_COMMANDS_MAX) {
                     bytes += job.weight();
-                    if count > 0 && bytes > GROUP_BYTES_MAX {
+                    if count > 0 && bytes > limits::GROUP_COMMIT_BYTES_MAX {
                         break;
                     }
                     count += 1;
@@ -366,7 +360,7 @@ impl Store {
     /// the more this is worth; nobody is waited for who comes alone or after a pause.
     fn gather(&self, queue: &mut MutexGuard<'_, Queue>) {
         let Some(last) = queue.last.filter(|last| last.ended.elapsed() < last.took) else { return };
-        let wanted = last.askers.min(GROUP_COMMANDS_MAX);
+        let wanted = last.askers.min(limits::GROUP_COMMIT_COMMANDS_MAX);
         let until = Instant::now() + (last.synced / GATHERED_FOR).min(GATHERED_FOR_MAX);
         queue.wanted = Some(wanted);
         while !queue.jobs.is_empty() && queue.jobs.len() < wanted {

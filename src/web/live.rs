@@ -56,6 +56,12 @@ struct Ticket {
 }
 
 impl Streams {
+    /// How many are open.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.0.lock().values().sum()
+    }
+
     fn open(self: &Arc<Self>, user: UserId) -> Option<Ticket> {
         let mut open = self.0.lock();
         let count = open.entry(user).or_default();

@@ -12,6 +12,7 @@ pub mod caller;
 pub mod format;
 pub mod inbound;
 pub mod live;
+pub mod metrics;
 pub mod pages;
 pub mod plain;
 pub mod routes;

@@ -103,6 +103,7 @@ site! {
     "/o/:org/boards/:board/fields" { post board_settings::add_field: Admin }
     "/o/:org/boards/:board/fields/:field" { post board_settings::rename_field: Admin }
     "/o/:org/boards/:board/fields/:field/removal" { post board_settings::remove_field: Admin }
+    "/o/:org/boards/:board/guests" { post board_settings::admit: Admin }
     "/o/:org/boards/:board/hooks" { get hooks::list: Admin, post hooks::create: Admin }
     "/o/:org/hooks/:hook" { get hooks::show: Admin, post hooks::rename: Admin }
     "/o/:org/hooks/:hook/removal" { post hooks::remove: Admin }

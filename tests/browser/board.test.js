@@ -129,7 +129,7 @@ for (const language of ["ja", "en"]) {
     await board.reads(names.answering, [texts.title]);
     const tile = board.tile(texts.title);
     assert.match(await tile.textContent(), new RegExp(texts.label));
-    await page.reload();
+    await board.reload();
     await board.reads(names.answering, [texts.title]);
     await board.reads(names.new, texts.cards.slice(1));
 
@@ -198,7 +198,7 @@ for (const language of ["ja", "en"]) {
     await board.reads(names.done, [b]);
 
     const before = await board.everything();
-    await page.reload();
+    await board.reload();
     assert.deepEqual(await board.everything(), before, "a reload shows the same order");
   });
 
@@ -224,14 +224,14 @@ for (const language of ["ja", "en"]) {
     await board.toast(word("card-trashed-toast", { n: 1 })).getByRole("button", { name: word("js-undo") }).click();
     await board.reads(names.new, [a, b, c]);
     await board.counts(names.new, 3);
-    await page.reload();
+    await board.reload();
     await board.reads(names.new, [a, b, c]);
 
     await board.openCard(c);
     await board.drawer.getByLabel(word("card-actions"), { exact: true }).click();
     await board.drawer.getByRole("button", { name: word("card-trash"), exact: true }).click();
     await board.reads(names.new, [a, b]);
-    await page.reload();
+    await board.reload();
     await board.reads(names.new, [a, b]);
 
     await page.getByLabel(word("board-menu"), { exact: true }).click();

@@ -44,7 +44,7 @@ async function furnished(t, language) {
     const answer = await form(path, values);
     assert.ok([200, 204, 303].includes(answer.status()), `${path}: ${answer.status()}`);
   }
-  await page.reload();
+  await board.reload();
   const people = await page.locator(".card-a").first().getAttribute("href");
   assert.equal(people, cards[0]);
   const made = await form(`/o/${org}/boards/${board.url.split("/").at(-1)}/hooks`, { name: "Form", scheme: "secret-url" });
@@ -177,7 +177,7 @@ for (const [language, looks] of Object.entries(LOOKS)) {
         }
       }
       // What opens over a page.
-      await visitor.open(board.url);
+      const shown = await Board.open(visitor, board.url);
       await visitor.page.locator(".card-a").first().click();
       await visitor.page.locator("#drawer[data-card]").waitFor();
       await look(visitor, "drawer");
@@ -192,8 +192,8 @@ for (const [language, looks] of Object.entries(LOOKS)) {
       await visitor.page.keyboard.press("Escape");
       await visitor.page.locator(".composer-d > summary").first().click();
       await look(visitor, "the composer");
-      await visitor.open(board.url);
       if (width === 1440) {
+        await shown.reload();
         await visitor.page.keyboard.press("?");
         await visitor.page.locator("#keys[open]").waitFor();
         await look(visitor, "the list of keys");

@@ -43,7 +43,6 @@ async function pair(t, language) {
   await hanako.press("invitation-join");
   await hanako.page.waitForURL(`**/o/${org}`);
   const hers = await Board.open(hanako, his.url);
-  await Promise.all([his.alive(), hers.alive()]);
   const word = taro.words;
   const names = { new: word("template-status-new"), answering: word("template-status-answering"), waiting: word("template-status-waiting"), done: word("template-status-done") };
   return { appliance, office, taro, hanako, his, hers, names, word };
@@ -146,9 +145,9 @@ for (const language of ["ja", "en"]) {
     await field(hers, "template-field-tel").press("Enter");
     for (const board of [his, hers]) {
       await board.page.keyboard.press("Escape");
-      await board.page.reload();
-      await board.openCard("花子の第二案").catch(() => undefined);
-      await board.drawer.waitFor();
+      await board.drawer.waitFor({ state: "hidden" });
+      await board.reload();
+      await board.openCard("花子の第二案");
       await until(async () => {
         assert.equal(await field(board, "template-field-company").inputValue(), "山田商店");
         assert.equal(await field(board, "template-field-tel").inputValue(), "03-0000-0000");
@@ -188,7 +187,7 @@ test("a line that was cut brings nothing twice and loses nothing; edits wait pol
   await text.press("Enter");
   await his.reads(names.new, ["一", "二", "三", "途中"]);
   await hers.reads(names.new, ["一", "二", "三", "途中"]);
-  await hers.page.reload();
+  await hers.reload();
   assert.deepEqual(await hers.everything(), await his.everything());
 });
 
@@ -209,7 +208,7 @@ test("a server that was killed comes back with everything, and both boards go on
   await hers.reads(names.new, ["一", "二", "三"]);
   await hers.add(names.done, "四");
   await his.reads(names.done, ["四"]);
-  await his.page.reload();
+  await his.reload();
   await his.reads(names.new, ["一", "二", "三"]);
   assert.deepEqual(await hers.everything(), await his.everything());
 });

@@ -21,6 +21,13 @@ pub fn is_long() -> bool {
     env::var_os("WORKRUN_TEST_LONG").is_some_and(|value| value != "0" && !value.is_empty())
 }
 
+/// Whether this machine lets a test mount a disk of its own.
+pub fn gives_disks() -> bool {
+    let mount = "mount -t tmpfs -o size=1m none /tmp";
+    let tried = Command::new("unshare").args(["--user", "--map-root-user", "--mount", "sh", "-c", mount]).output();
+    tried.is_ok_and(|output| output.status.success())
+}
+
 /// How an appliance is to be started.
 #[derive(Clone, Debug, Default)]
 pub struct Setup {
@@ -28,6 +35,9 @@ pub struct Setup {
     pub tls: Option<&'static str>,
     /// Whether there is a mail server.
     pub mail: bool,
+    /// Size of a disk of its own for the stores, such as `8m`; none for the disk of the machine. It takes a machine that
+    /// gives user namespaces.
+    pub disk: Option<&'static str>,
     /// Settings as variables of the environment.
     pub settings: Vec<(String, String)>,
 }
@@ -87,8 +97,12 @@ impl Appliance {
 
     /// A command with the environment of the appliance and nothing else of this process's.
     fn program(&self) -> Command {
+        self.run(env!("CARGO_BIN_EXE_workrun"))
+    }
+
+    fn run(&self, program: &str) -> Command {
         let root = self.folder.path();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_workrun"));
+        let mut command = Command::new(program);
         command.env_clear().current_dir(root);
         command.env("HOME", root).env("PATH", "/usr/bin:/bin").env("LANG", "C.UTF-8");
         command.env("WORKRUN_CONFIG", root.join("config.toml"));
@@ -114,9 +128,20 @@ impl Appliance {
             OpenOptions::new().append(true).create(true).open(path).expect("a file for its output")
         };
         let (said, log) = (output("said"), output("log"));
-        let mut command = self.program();
+        let mut command = match self.setup.disk {
+            None => self.program(),
+            Some(size) => {
+                let live = self.data().join("live");
+                fs::create_dir_all(&live).expect("a place for the disk");
+                let mut command = self.run("unshare");
+                command.args(["--user", "--map-root-user", "--mount", "sh", "-c", ON_A_DISK, "sh", size]);
+                command.arg(live).arg(env!("CARGO_BIN_EXE_workrun"));
+                command
+            }
+        };
         command.args(["serve", "--listen", "127.0.0.1:0", "--tls", self.setup.tls.unwrap_or("off")]);
-        command.arg("--data-dir").arg(self.data()).stdin(Stdio::null()).stdout(said).stderr(log);
+        command.arg("--data-dir").arg(self.data()).stdout(said).stderr(log);
+        command.stdin(if self.setup.disk.is_some() { Stdio::piped() } else { Stdio::null() });
         self.process = Some(command.spawn().expect("the binary starts"));
         let status = until("the appliance to serve", || {
             let process = self.process.as_mut().expect("it was started");
@@ -144,6 +169,16 @@ impl Appliance {
         let mut process = self.process.take().expect("it runs");
         process.kill().expect("a signal");
         process.wait().expect("its end");
+    }
+
+    /// Fills its disk, or makes room again.
+    pub fn fill_disk(&mut self, full: bool) {
+        let (live, done) = (self.data().join("live"), self.folder.path().join("done"));
+        let order = if full { "head -c 1G /dev/zero >filler" } else { "rm filler" };
+        let order = format!("(cd '{}'; {order}; echo >'{}') 2>/dev/null", live.display(), done.display());
+        let keyboard = self.process.as_mut().and_then(|process| process.stdin.as_mut());
+        writeln!(keyboard.expect("it has a disk of its own"), "{order}").expect("an order");
+        until("the disk to be full or free", || fs::remove_file(&done).ok());
     }
 
     /// Asks it to stop, as a service manager does, and waits.
@@ -267,8 +302,10 @@ impl Appliance {
 impl Drop for Appliance {
     fn drop(&mut self) {
         if let Some(mut process) = self.process.take() {
-            // It may have ended by itself.
-            let _ = process.kill();
+            // What watches over a disk ends the appliance with its input; else it may have ended by itself.
+            if process.stdin.take().is_none() {
+                let _ = process.kill();
+            }
             let _ = process.wait();
         }
         if std::thread::panicking() {
@@ -278,6 +315,16 @@ impl Drop for Appliance {
         }
     }
 }
+
+/// Mounts a disk of a size at a place and runs what follows; then takes orders, and ends both with its input.
+const ON_A_DISK: &str = r#"
+mount -t tmpfs -o "size=$1,mode=700" none "$2" || exit 97
+shift 2
+"$@" &
+while read -r order; do eval "$order"; done
+kill -9 $!
+wait
+"#;
 
 /// One question to a running appliance by its control socket; `None` while there is none.
 fn ask(data: &Path, request: &Value) -> Option<Value> {

@@ -30,8 +30,8 @@ pub const HEADER: &str = "Idempotency-Key";
 pub const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 /// Characters of a key at most.
 const KEY_CHARS_MAX: usize = 255;
-/// Old answers that one new answer takes away: more than come, so that the table does not grow.
-const SWEPT: usize = 4;
+/// Old answers that one call of [`forget_old_answers`] takes away.
+const FORGOTTEN_AT_A_TIME: usize = 1_000;
 
 /// Answers by (day of the change, BLAKE3 of token, path and key). The day lets old answers be found.
 const ANSWERS: Table<(u64, [u8; 32]), Kept> = Table::new("idempotent_answers");
@@ -104,12 +104,17 @@ fn find(view: &dyn Read, now: Timestamp, digest: [u8; 32]) -> Result<Option<Kept
     Ok(None)
 }
 
-fn keep(txn: &Txn<'_>, digest: [u8; 32], kept: &Kept) -> Result<(), StoreError> {
-    let old = Span::all().before(&day(kept.at).saturating_sub(1));
-    for (key, _) in txn.reader().list(&ANSWERS, &old, Order::Ascending, SWEPT)? {
-        txn.delete(&ANSWERS, &key)?;
+/// Forgets answers that are too old to be given again; returns how many, at most 1,000 a call.
+///
+/// # Errors
+/// What the store says.
+pub fn forget_old_answers(txn: &Txn<'_>, now: Timestamp) -> Result<usize, StoreError> {
+    let span = Span::all().before(&day(now).saturating_sub(1));
+    let old = txn.reader().list(&ANSWERS, &span, Order::Ascending, FORGOTTEN_AT_A_TIME)?;
+    for (key, _) in &old {
+        txn.delete(&ANSWERS, key)?;
     }
-    txn.put(&ANSWERS, &(day(kept.at), digest), kept)
+    Ok(old.len())
 }
 
 impl Once {
@@ -148,7 +153,7 @@ impl Once {
             }
             let answer = work(txn)?;
             let kept = Kept { request, json: answer.json.clone(), version: answer.version, at: now };
-            keep(txn, digest, &kept)?;
+            txn.put(&ANSWERS, &(day(now), digest), &kept)?;
             Ok(answer)
         });
         submitted.await

@@ -26,6 +26,7 @@ mod tests;
 
 use std::sync::Arc;
 
+pub use idempotency::forget_old_answers;
 use poem::{
     Endpoint, EndpointExt, PathPattern, Request, Response, Result, Route,
     endpoint::make_sync,

@@ -121,7 +121,7 @@ fn of_hooks(event: endpoint::Event) -> Said {
     }
 }
 
-/// Changes of the boards themselves; those of cards stand in the cards' timelines.
+/// Changes of the boards themselves, and cards that are gone for good; what else happens to cards stands in their timelines.
 fn of_work(event: work::Event) -> Option<Said> {
     use work::Event as E;
     let board = event.board();
@@ -142,6 +142,7 @@ fn of_work(event: work::Event) -> Option<Said> {
         E::LabelRemoved { label, .. } => Said::of("label.removed", label),
         E::GuestAdmitted { user, .. } => Said::of("guest.admitted", user),
         E::GuestDismissed { user, .. } => Said::of("guest.dismissed", user),
+        E::CardErased { card, .. } => Said::of("card.erased", card),
         _ => return None,
     };
     Some(Said { board: Some(board.to_string()), ..said })

@@ -55,7 +55,7 @@ impl Moment {
             comment: None,
             body: None,
         };
-        moment.kind = match entry.event {
+        let kind = match entry.event {
             Event::CardCreated { title, .. } => {
                 (moment.field, moment.to) = (Some("title".to_owned()), Some(title));
                 "card.created"
@@ -92,9 +92,8 @@ impl Moment {
             Event::CardRestored { .. } => "card.restored",
             // The timeline holds events of cards only.
             _ => "board.changed",
-        }
-        .to_owned();
-        Ok(moment)
+        };
+        Ok(Self { kind: kind.to_owned(), ..moment })
     }
 
     fn change(&mut self, view: &dyn Read, board: &Board, number: u64, change: Change) -> Result<(), StoreError> {

@@ -8,11 +8,12 @@ use serde::Deserialize;
 use super::{command, id, parse, path_id, rule};
 use crate::{
     ids::{BoardId, FieldId, LabelId, StatusId},
+    people::Role,
     text::Name,
     web::{
         answer::{WebError, page_with, see_other},
         caller::{Admin, Here},
-        format,
+        format::{self, People},
         view::{
             Section,
             board_settings::{BoardSettingsPage, FieldLine, FormProblem, LabelLine, StatusLine},
@@ -53,6 +54,13 @@ async fn render(
                     cards: cards.iter().filter(|card| card.labels.contains(&label.id)).count() as u64,
                 })
                 .collect();
+            let people = People::of(view)?;
+            let mut guests: Vec<_> = people
+                .present()
+                .filter(|member| member.role == Role::Guest)
+                .map(|member| (people.person(member.user), board.guests.contains(&member.user)))
+                .collect();
+            guests.sort_by(|(a, _), (b, _)| a.name.cmp(&b.name));
             let fields = board
                 .fields
                 .iter()
@@ -66,6 +74,7 @@ async fn render(
                     statuses: StatusLine::list(statuses),
                     labels,
                     fields,
+                    guests,
                     problem,
                 },
             )
@@ -116,6 +125,21 @@ pub async fn archive(admin: Admin, req: &Request) -> Result<Response> {
     let on = known.archived_at.is_none();
     command(&here, 32, Command::ArchiveBoard { board, on }).await.map_err(WebError::from)?;
     Ok(see_other(&if on { format!("/o/{}", here.org) } else { format!("/o/{}/boards/{board}", here.org) }))
+}
+
+#[derive(Deserialize)]
+struct GuestForm {
+    member: String,
+    on: bool,
+}
+
+/// `POST /o/:org/boards/:board/guests`: lets a guest see the board, or no longer.
+#[handler]
+pub async fn admit(admin: Admin, req: &Request, Form(form): Form<GuestForm>) -> Result<Response> {
+    let (here, board) = (Arc::clone(&admin.0), path_id::<BoardId>(req, "board")?);
+    let asked = Command::AdmitGuest { board, user: id(&form.member)?, on: form.on };
+    command(&here, 32, asked).await.map_err(WebError::from)?;
+    Ok(see_other(&format!("/o/{}/boards/{board}/settings#guests", here.org)))
 }
 
 #[derive(Deserialize)]

@@ -4,7 +4,7 @@ use askama::Template;
 
 use super::{
     Chrome, Section,
-    parts::{BoardHead, Label, Shape, Status},
+    parts::{BoardHead, Label, Person, Shape, Status},
 };
 
 /// `GET /o/{org}/boards/{board}/settings`.
@@ -16,6 +16,8 @@ pub struct BoardSettingsPage<'a> {
     pub statuses: Vec<StatusLine>,
     pub labels: Vec<LabelLine>,
     pub fields: Vec<FieldLine>,
+    /// The organization's guests, and whether they were admitted to the board.
+    pub guests: Vec<(Person, bool)>,
     /// What is wrong with the form just sent.
     pub problem: Option<FormProblem>,
 }

@@ -289,6 +289,7 @@ fn settings(chrome: &Chrome) -> BoardSettingsPage<'_> {
         board: head(),
         statuses: StatusLine::list((0..5).map(|at| (status(at), if at == 2 { 0 } else { 4 })).collect()),
         labels: (0..6).map(|at| LabelLine { label: label(at), cards: 3 }).collect(),
+        guests: Vec::new(),
         fields: card(chrome.words)
             .fields
             .into_iter()

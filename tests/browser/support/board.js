@@ -17,6 +17,7 @@ export class Board {
     await reader.page.waitForURL(/\/boards\/[0-9a-z]+$/i);
     const board = new Board(reader);
     board.url = reader.page.url();
+    if (reader.scripts) await board.alive();
     return board;
   }
 
@@ -29,9 +30,18 @@ export class Board {
     return board;
   }
 
-  /** Waits until the scripts have taken over and the stream of changes is open. */
+  /** Waits until the board's scripts have taken over: its columns can then be dragged into. */
   async alive() {
-    await this.page.waitForFunction(() => document.documentElement.classList.contains("js"));
+    await this.page.waitForFunction(() => {
+      const cards = document.querySelector("#board .cards");
+      return cards && Object.keys(cards).some((key) => key.startsWith("Sortable"));
+    });
+  }
+
+  /** Loads the page of the board anew. */
+  async reload() {
+    await this.page.reload();
+    await this.alive();
   }
 
   column(name) {

@@ -32,6 +32,7 @@ export class Reader {
     reader.language = language;
     reader.words = words(language);
     reader.narrow = narrow;
+    reader.scripts = scripts;
     reader.context = await browser.newContext({
       ignoreHTTPSErrors: true,
       locale: TAGS[language],

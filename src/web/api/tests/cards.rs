@@ -1,7 +1,7 @@
 //! Cards: made, read, changed, listed, trashed; two clients at once; requests sent twice.
 
 use super::*;
-use crate::people::members;
+use crate::{people::members, web::api::idempotency};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_card_is_made_read_changed_and_trashed() {
@@ -274,4 +274,16 @@ async fn a_request_sent_again_is_done_once() {
     assert_eq!(send("k1", "一度").expect(StatusCode::CREATED).await.body, first);
     bench.later(Duration::from_secs(1));
     assert_ne!(send("k1", "一度").expect(StatusCode::CREATED).await.body, first, "a day later it is new");
+
+    let forget = |now: Timestamp| {
+        let store = bench.store();
+        async move {
+            let forgotten = store.submit(64, move |txn| crate::web::api::forget_old_answers(txn, now));
+            let forgotten: Result<usize, crate::store::StoreError> = forgotten.await;
+            forgotten.expect("forgotten")
+        }
+    };
+    assert_eq!(forget(bench.app.now()).await, 0, "what may still be asked for stays");
+    assert!(forget(bench.app.now().plus(2 * idempotency::KEPT)).await >= 5);
+    assert_eq!(forget(bench.app.now().plus(2 * idempotency::KEPT)).await, 0);
 }
