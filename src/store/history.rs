@@ -21,7 +21,7 @@ pub const EVENTS: Table<u64, Header> = Table::new("events");
 /// Events' payloads by number.
 pub const PAYLOADS: Table<u64, Payload> = Table::new("payloads");
 /// The chain's end.
-const HEAD: Table<(), Head> = Table::new("events_head").counter();
+const HEAD: Table<(), Head> = Table::new("events_head");
 
 /// Who did something. Ids only: a name would outlive the person's wish to be forgotten.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]

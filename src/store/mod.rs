@@ -11,6 +11,7 @@ pub mod history;
 mod shelf;
 mod stores;
 mod table;
+mod txn;
 mod view;
 mod writer;
 
@@ -18,5 +19,6 @@ pub use error::StoreError;
 pub use shelf::{Layout, Shelf};
 pub use stores::Stores;
 pub use table::{Key, Record, Table, decode, encode};
-pub use view::{Order, Read, Span, Txn, View};
+pub use txn::Txn;
+pub use view::{Order, Read, Span, View};
 pub use writer::{Store, Version, WriterFigures};

@@ -12,7 +12,6 @@ use crate::ids;
 /// listed in `docs/data.md`.
 pub struct Table<K, V> {
     pub(super) name: &'static str,
-    pub(super) counter: bool,
     types: PhantomData<fn() -> (K, V)>,
 }
 
@@ -20,15 +19,7 @@ impl<K, V> Table<K, V> {
     /// Names a table. The name is on disk: it never changes its meaning.
     #[must_use]
     pub const fn new(name: &'static str) -> Self {
-        Self { name, counter: false, types: PhantomData }
-    }
-
-    /// A table of few records that almost every command changes, such as counts: a transaction keeps what is put into it
-    /// in memory, and writes only what stands there in the end. Reading it sees every change.
-    #[must_use]
-    pub const fn counter(mut self) -> Self {
-        self.counter = true;
-        self
+        Self { name, types: PhantomData }
     }
 
     /// The name on disk.

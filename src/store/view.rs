@@ -1,4 +1,4 @@
-//! Reading: one consistent state of a store, whether committed ([`View`]) or in the making ([`Txn`]).
+//! Reading: one consistent state of a store, whether committed ([`View`]) or in the making ([`Txn`](super::Txn)).
 
 use std::{
     cell::RefCell,
@@ -11,12 +11,12 @@ use redb::{ReadableTable, TableDefinition};
 
 use super::{
     StoreError,
-    table::{Key, Record, Table, decode, encode},
+    table::{Key, Record, Table, decode},
 };
 
-type Bytes = &'static [u8];
+pub(super) type Bytes = &'static [u8];
 
-fn definition(name: &'static str) -> TableDefinition<'static, Bytes, Bytes> {
+pub(super) fn definition(name: &'static str) -> TableDefinition<'static, Bytes, Bytes> {
     TableDefinition::new(name)
 }
 
@@ -190,7 +190,7 @@ impl dyn Read + '_ {
     }
 }
 
-fn walk(
+pub(super) fn walk(
     table: &impl ReadableTable<Bytes, Bytes>,
     span: &Span,
     order: Order,
@@ -265,199 +265,5 @@ impl Read for View {
 
     fn raw_scan(&self, table: &'static str, span: &Span, order: Order, visit: Visit<'_>) -> Result<(), StoreError> {
         self.with_table(table, (), |opened| walk(opened, span, order, visit))
-    }
-}
-
-/// A transaction in the making: reads see its own writes.
-///
-/// A table is opened at its first use and kept open to the commit. While a scan runs over a table, that table cannot be
-/// written: gather first, then write.
-pub struct Txn<'t> {
-    txn: &'t redb::WriteTransaction,
-    /// So few that looking through them is quicker than hashing.
-    opened: RefCell<Vec<(&'static str, redb::Table<'t, Bytes, Bytes>)>>,
-    /// Records of tables that are [`Table::counter`]s: they wait to be written.
-    counters: RefCell<Vec<Counter>>,
-    writes: std::cell::Cell<u64>,
-    /// The first thing that the disk refused: after it redb refuses everything, whatever a command makes of it.
-    failure: RefCell<Option<StoreError>>,
-}
-
-struct Counter {
-    table: &'static str,
-    key: Vec<u8>,
-    value: Vec<u8>,
-}
-
-impl<'t> Txn<'t> {
-    pub(super) fn new(txn: &'t redb::WriteTransaction) -> Self {
-        Self {
-            txn,
-            opened: RefCell::default(),
-            counters: RefCell::default(),
-            writes: std::cell::Cell::new(0),
-            failure: RefCell::default(),
-        }
-    }
-
-    /// How many writes were made so far: a command that is refused must not have added to it.
-    pub(super) fn writes(&self) -> u64 {
-        self.writes.get()
-    }
-
-    /// What the disk refused, if it did.
-    pub(super) fn failure(&self) -> Option<StoreError> {
-        self.failure.borrow().clone()
-    }
-
-    fn noted<T>(&self, result: Result<T, StoreError>) -> Result<T, StoreError> {
-        if let Err(error) = &result {
-            self.failure.borrow_mut().get_or_insert_with(|| error.clone());
-        }
-        result
-    }
-
-    /// This transaction, to be read.
-    #[must_use]
-    pub fn reader(&self) -> &dyn Read {
-        self
-    }
-
-    fn with_table<T>(
-        &self,
-        name: &'static str,
-        use_it: impl FnOnce(&mut redb::Table<'t, Bytes, Bytes>) -> Result<T, StoreError>,
-    ) -> Result<T, StoreError> {
-        let mut opened = self.opened.borrow_mut();
-        if let Some((_, table)) = opened.iter_mut().find(|(known, _)| *known == name) {
-            return self.noted(use_it(table));
-        }
-        let mut table = self.noted(self.txn.open_table(definition(name)).map_err(StoreError::from_redb))?;
-        let result = self.noted(use_it(&mut table));
-        opened.push((name, table));
-        result
-    }
-
-    fn insert(&self, table: &'static str, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
-        self.with_table(table, |opened| opened.insert(key, value).map_err(StoreError::from_redb).map(|_previous| ()))
-    }
-
-    /// Writes down the records of counters that have waited, those of one table or of all.
-    pub(super) fn write_counters(&self, of: Option<&'static str>) -> Result<(), StoreError> {
-        let waiting = std::mem::take(&mut *self.counters.borrow_mut());
-        let (due, rest) = waiting.into_iter().partition(|counter| of.is_none_or(|table| counter.table == table));
-        *self.counters.borrow_mut() = rest;
-        let due: Vec<Counter> = due;
-        due.iter().try_for_each(|counter| self.insert(counter.table, &counter.key, &counter.value))
-    }
-
-    /// Writes a record, replacing what was there.
-    ///
-    /// # Errors
-    /// [`StoreError::Full`] or [`StoreError::Disk`].
-    pub fn put<K: Key, V: Record>(&self, table: &Table<K, V>, key: &K, record: &V) -> Result<(), StoreError> {
-        self.writes.set(self.writes.get() + 1);
-        let (key, value) = (key.to_bytes(), encode(record));
-        if !table.counter {
-            return self.insert(table.name, &key, &value);
-        }
-        let mut counters = self.counters.borrow_mut();
-        match counters.iter_mut().find(|counter| counter.is(table.name, &key)) {
-            Some(counter) => counter.value = value,
-            None => counters.push(Counter { table: table.name, key, value }),
-        }
-        Ok(())
-    }
-
-    /// Removes a record, if it is there.
-    ///
-    /// # Errors
-    /// [`StoreError::Full`] or [`StoreError::Disk`].
-    pub fn delete<K: Key, V: Record>(&self, table: &Table<K, V>, key: &K) -> Result<(), StoreError> {
-        self.writes.set(self.writes.get() + 1);
-        let key = key.to_bytes();
-        self.counters.borrow_mut().retain(|counter| !counter.is(table.name, &key));
-        self.with_table(table.name, |opened| {
-            opened.remove(key.as_slice()).map_err(StoreError::from_redb).map(|_previous| ())
-        })
-    }
-}
-
-impl Counter {
-    fn is(&self, table: &str, key: &[u8]) -> bool {
-        self.table == table && self.key == key
-    }
-}
-
-impl Read for Txn<'_> {
-    fn raw_get(
-        &self,
-        table: &'static str,
-        key: &[u8],
-        visit: &mut dyn FnMut(&[u8]) -> Result<(), StoreError>,
-    ) -> Result<(), StoreError> {
-        if let Some(counter) = self.counters.borrow().iter().find(|counter| counter.is(table, key)) {
-            return visit(&counter.value);
-        }
-        // What `visit` makes of the bytes is no failure of the disk.
-        let mut seen = Ok(());
-        self.with_table(table, |opened| {
-            if let Some(guard) = opened.get(key).map_err(StoreError::from_redb)? {
-                seen = visit(guard.value());
-            }
-            Ok(())
-        })?;
-        seen
-    }
-
-    fn raw_scan(&self, table: &'static str, span: &Span, order: Order, visit: Visit<'_>) -> Result<(), StoreError> {
-        // The borrow is given up while `visit` runs elsewhere: it may read other tables of this transaction.
-        self.write_counters(Some(table))?;
-        let known = {
-            let mut opened = self.opened.borrow_mut();
-            opened.iter().position(|(known, _)| *known == table).map(|at| opened.swap_remove(at).1)
-        };
-        let taken = match known {
-            Some(table) => table,
-            None => self.noted(self.txn.open_table(definition(table)).map_err(StoreError::from_redb))?,
-        };
-        let result = walk(&taken, span, order, visit);
-        self.opened.borrow_mut().push((table, taken));
-        result
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{
-        seal::{DataKey, KeyId},
-        store::Store,
-    };
-
-    const NAMES: Table<u64, String> = Table::new("names");
-    const NICKNAMES: Table<u64, String> = Table::new("nicknames");
-
-    #[tokio::test]
-    async fn a_scan_may_read_other_tables() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let key = DataKey::fresh(KeyId([7; 16]), 1);
-        let store = Store::create(&folder.path().join("a.store"), key, 1 << 20).expect("a store");
-        let look = |view: &dyn Read| {
-            let mut found = Vec::new();
-            view.scan(&NAMES, &Span::all(), Order::Ascending, |number, name| {
-                found.push((name, view.get(&NICKNAMES, &number)?));
-                Ok(ControlFlow::Continue(()))
-            })?;
-            Ok::<_, StoreError>(found)
-        };
-        let written = store.submit(8, move |txn| {
-            txn.put(&NAMES, &1, &"one".to_owned())?;
-            txn.put(&NICKNAMES, &1, &"uno".to_owned())?;
-            look(txn.reader())
-        });
-        let want = vec![("one".to_owned(), Some("uno".to_owned()))];
-        assert_eq!(written.await.expect("in the making"), want);
-        assert_eq!(store.view(look).expect("committed"), want);
     }
 }

@@ -518,7 +518,7 @@ fn run(txn: redb::WriteTransaction, work: &mut dyn FnMut(&Txn<'_>) -> Result<(),
             expected = tables.reader().get(&FACTS, &"commits".to_owned())?.unwrap_or(0) + 1;
             tables.put(&FACTS, &"commits".to_owned(), &expected)?;
         }
-        tables.write_counters(None)
+        tables.write_waiting()
     });
     let failure = tables.failure();
     drop(tables);

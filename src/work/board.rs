@@ -11,7 +11,7 @@ use crate::{
 /// Boards by id.
 pub const BOARDS: Table<BoardId, Board> = Table::new("boards");
 /// What changes on a board with every card, apart from the board itself.
-pub const TALLIES: Table<BoardId, Tally> = Table::new("board_tallies").counter();
+pub const TALLIES: Table<BoardId, Tally> = Table::new("board_tallies");
 
 /// A board: ordered statuses, text fields and labels.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]

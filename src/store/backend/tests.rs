@@ -174,12 +174,33 @@ fn reads_are_strict() {
     let error = backend.read(4096, &mut out).unwrap_err();
     assert_eq!((error.kind(), error.to_string()), (io::ErrorKind::InvalidData, "block 1 was never written".to_owned()));
     backend.write(4096, &[1; 2 * 4096]).unwrap();
+    backend.sync_data().unwrap();
     bench.0.lock().bytes[16_384 + 4608 + 2000] ^= 1;
     backend.read(4096, &mut out).unwrap();
     let error = backend.read(2 * 4096, &mut out).unwrap_err();
     assert!(error.to_string().starts_with("block 2 does not authenticate"), "{error}");
     assert!(backend.read(4096, &mut [0; 2 * 4096]).is_err(), "a page is whole or nothing");
     assert!(backend.health().read_failed());
+}
+
+#[test]
+fn neighbours_are_written_together_and_the_later_of_two_stands() {
+    let bench = Bench::default();
+    let backend = SealedBackend::create(bench.clone(), &key()).unwrap();
+    backend.set_len(8 * 4096).unwrap();
+    bench.0.lock().log.clear();
+    for (block, byte) in [(3, 1), (1, 2), (5, 3), (2, 4), (1, 5)] {
+        backend.write(block * 4096, &[byte; 4096]).unwrap();
+    }
+    assert_eq!(bench.0.lock().log, [], "nothing promises that they are on the disk yet");
+    backend.sync_data().unwrap();
+    assert_eq!(bench.0.lock().log, [Some(16_384), Some(16_384 + 4 * 4608), None]);
+    backend.write(2 * 4096, &[6; 4096]).unwrap();
+    let mut out = [0; 4096];
+    for (block, byte) in [(1, 5), (2, 6), (3, 1), (5, 3)] {
+        backend.read(block * 4096, &mut out).unwrap();
+        assert_eq!(out, [byte; 4096], "block {block}, synced or not");
+    }
 }
 
 #[test]
