@@ -2,11 +2,7 @@
 
 mod harness;
 
-use std::{
-    fs,
-    net::{TcpListener, TcpStream},
-    os::unix::fs::PermissionsExt as _,
-};
+use std::{fs, os::unix::fs::PermissionsExt as _};
 
 use harness::{Appliance, Browser, Setup, Terminal, browser_at_link, ids_after, text_between, until};
 use serde_json::json;
@@ -82,13 +78,10 @@ fn on_a_terminal_keys_are_shown_once_and_ctrl_c_stops() {
 #[test]
 fn a_sample_is_served_from_a_folder_that_goes_away() {
     let folder = tempfile::tempdir().expect("a folder");
-    // Its link may be printed before anything listens, so the port is chosen here.
-    let port = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port").port();
-    let terminal = Terminal::start(folder.path(), &format!("--demo --listen 127.0.0.1:{port} --tls off"));
+    let terminal = Terminal::start(folder.path(), "--demo --listen 127.0.0.1:0 --tls off");
     let screen = terminal.until("/sign-in/link?t=");
     assert!(!screen.contains("AGE-SECRET-KEY"), "{screen}");
     let (mut owner, secret) = browser_at_link(&screen);
-    until("it to serve", || TcpStream::connect(("127.0.0.1", port)).ok());
     let home = owner.post("/sign-in/link", &[("t", &secret)]).expect(303).location().to_owned();
     let org = owner.get(&home).expect(303).location().to_owned();
     let home = owner.page(&org);
@@ -138,6 +131,8 @@ fn an_operator_makes_an_organization_and_sees_no_content() {
     let made =
         operator.post("/console/organizations", &[("name", "青空商会"), ("owner", "owner@example.test")]).expect(200);
     assert!(made.text().contains("青空商会"));
+    let letter = appliance.mailbox().newest("owner@example.test", "/sign-in?mail=");
+    assert!(letter["subject"].as_str().is_some_and(|subject| subject.contains("青空商会")), "{letter}");
     let by_command = appliance.found("緑工業", "chief@example.test");
     let list = operator.page("/console/organizations");
     assert!(list.contains("青空商会") && list.contains("緑工業"));
@@ -176,7 +171,7 @@ fn people_sign_in_by_code_or_link_in_the_browser_that_asked() {
     let target = format!("/o/{org}/members");
     assert_eq!(browser.get(&target).expect(303).location(), format!("/sign-in?next={target}"));
     browser.post("/sign-in", &[("mail", "Owner@Example.test"), ("next", &target)]).expect(303);
-    let letter = mail.nth("owner@example.test", 0);
+    let letter = mail.nth_with("owner@example.test", "/sign-in/link", 0);
     let code = code_of(&letter);
     let wrong = if code == "000000" { "000001" } else { "000000" };
     let page = browser.post("/sign-in/code", &[("code", wrong)]).expect(422).text();
@@ -191,7 +186,7 @@ fn people_sign_in_by_code_or_link_in_the_browser_that_asked() {
     assert!(!again.is_signed_in());
 
     // By link: only here, and not by looking at it.
-    let letter = mail.nth("owner@example.test", 1);
+    let letter = mail.nth_with("owner@example.test", "/sign-in/link", 1);
     let link = appliance.path_of(&letter, "/sign-in/link");
     let secret = link.split_once("t=").expect("a secret").1.to_owned();
     let mut scanner = appliance.browser();
@@ -229,9 +224,9 @@ fn people_sign_in_by_code_or_link_in_the_browser_that_asked() {
     let mut slow = appliance.browser();
     appliance.found("別の組織", "slow@example.test");
     slow.post("/sign-in", &[("mail", "slow@example.test"), ("next", "")]).expect(303);
-    let first = code_of(&mail.nth("slow@example.test", 0));
+    let first = code_of(&mail.nth_with("slow@example.test", "/sign-in/link", 0));
     slow.post("/sign-in/resend", &[]).expect(200);
-    mail.nth("slow@example.test", 1);
+    mail.nth_with("slow@example.test", "/sign-in/link", 1);
     slow.post("/sign-in/code", &[("code", &first)]).expect(303);
     assert!(slow.is_signed_in());
 }
@@ -299,6 +294,17 @@ fn members_are_invited_join_change_and_go() {
     owner.post(&format!("/o/{org}/departure"), &[]).expect(303);
     owner.get(&format!("/o/{org}")).expect(404);
     assert!(hana.page(&members).contains("山田 花"));
+
+    // Who is removed is told, and by whom.
+    hana.post(&invitations, &[("mail", "jiro@example.test"), ("role", "member")]).expect(303);
+    let link = appliance.path_of(&appliance.mailbox().newest("jiro@example.test", "/invitations/"), "/invitations/");
+    let mut jiro = appliance.sign_in("jiro@example.test");
+    jiro.post(&format!("{link}/acceptance"), &[("name", "次郎")]).expect(303);
+    jiro.get(&format!("/o/{org}")).expect(200);
+    let jiro_id = ids_after(&hana.page(&members), "/members/").into_iter().find(|id| *id != hana_id).expect("jiro");
+    hana.post(&format!("/o/{org}/members/{jiro_id}/removal"), &[]).expect(303);
+    jiro.get(&format!("/o/{org}")).expect(404);
+    appliance.mailbox().newest("jiro@example.test", "山田 花さんが、あなたを");
 }
 
 #[test]

@@ -19,10 +19,16 @@ use crate::{
     seal::{KeyState, RecoveryKey},
     store::{StoreError, Stores},
     text::{MailAddress, Name},
-    web::{app::App, pages::console::alerts},
+    web::{
+        app::App,
+        pages::{console::alerts, percent},
+    },
 };
 
 use super::foundation::Foundation;
+
+/// The language of mail to people who chose none: the command line has no reader to ask.
+const LANGUAGE: &str = "ja";
 
 /// Answers requests on one data folder.
 pub struct Commands {
@@ -123,7 +129,7 @@ impl Commands {
                             made_at: now,
                             link: link.clone(),
                         };
-                        mail::queue(txn, now, owner.mail.as_str(), "ja", kind)?;
+                        mail::queue(txn, now, owner.mail.as_str(), LANGUAGE, kind)?;
                     }
                     Ok::<_, PeopleError>(())
                 })
@@ -139,7 +145,11 @@ impl Commands {
         let owner: MailAddress = owner.parse().map_err(|error| Failure::new(format!("{owner}: {error}")))?;
         let now = self.clock.now();
         let org = OrgId::fresh(now);
-        sagas::found(&self.stores, now, org, name.clone(), owner).await.map_err(|error| refused(&error))?;
+        let link = format!("{}/sign-in?mail={}", self.public_url, percent(owner.as_str()));
+        let welcome = Some(sagas::Welcome { link, language: LANGUAGE.to_owned() });
+        let founding = sagas::Founding { org, name: name.clone(), owner, welcome };
+        sagas::found(&self.stores, now, founding).await.map_err(|error| refused(&error))?;
+        self.postbox.queued(Some(org));
         Ok(json!({ "id": org.to_string(), "name": name.as_str() }))
     }
 
@@ -183,7 +193,7 @@ impl Commands {
                         made_at: now,
                         link: link.clone(),
                     };
-                    mail::queue(txn, now, owner.mail.as_str(), "ja", kind)?;
+                    mail::queue(txn, now, owner.mail.as_str(), LANGUAGE, kind)?;
                 }
                 Ok::<_, PeopleError>(())
             })

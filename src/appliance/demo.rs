@@ -17,7 +17,10 @@ use crate::{
     work::{self, Command, NewCard, Place, Template, WorkError},
 };
 
-use super::{foundation, serve};
+use super::{
+    foundation,
+    serve::{self, Greeting},
+};
 
 /// The sample's owner; an address that no mail reaches (RFC 2606).
 const OWNER: &str = "owner@example.jp";
@@ -37,14 +40,11 @@ pub async fn serve(mut config: Config, output: Output) -> Result<(), Failure> {
     let clock = Clock::System;
     let made = foundation::make(&config, &clock, false)?;
     let language = language();
-    let link = fill(&made.foundation.stores, &clock, &config, language)
+    let ticket = fill(&made.foundation.stores, &clock, &config, language)
         .await
         .map_err(|error| Failure::new(error.to_string()))?;
-    if !output.json {
-        println!("\nA sample organization, in a folder that goes away when this ends.");
-        println!("Sign in as its owner (once, within 24 hours):\n  {link}");
-    }
-    serve::run(config, clock, made.foundation, false).await
+    let greeting = if output.json { Greeting::Quiet } else { Greeting::Sample { ticket } };
+    serve::run(config, clock, made.foundation, greeting).await
 }
 
 struct ThrowAway(std::path::PathBuf);
@@ -72,7 +72,12 @@ fn parsed<T: std::str::FromStr>(text: &str) -> Result<T, PeopleError> {
 }
 
 /// Makes the organization, its boards and cards; returns the owner's way in.
-async fn fill(stores: &Arc<Stores>, clock: &Clock, config: &Config, language: Language) -> Result<String, WorkError> {
+async fn fill(
+    stores: &Arc<Stores>,
+    clock: &Clock,
+    config: &Config,
+    language: Language,
+) -> Result<Secret<16>, WorkError> {
     let words = language.words();
     let people = |error: PeopleError| match error {
         PeopleError::Store(error) => WorkError::Store(error),
@@ -82,7 +87,8 @@ async fn fill(stores: &Arc<Stores>, clock: &Clock, config: &Config, language: La
     let org = OrgId::fresh(now);
     let name: Name = parsed(&words.text("demo-organization")).map_err(people)?;
     let owner: MailAddress = parsed(OWNER).map_err(people)?;
-    let user = sagas::found(stores, now, org, name, owner).await.map_err(people)?;
+    let founding = sagas::Founding { org, name, owner, welcome: None };
+    let user = sagas::found(stores, now, founding).await.map_err(people)?;
     let everybody = colleagues(stores, clock, org, user, words).await.map_err(people)?;
     for template in [Template::Inquiries, Template::Tasks, Template::Hiring] {
         board(stores, clock, org, &everybody, words, template, &config.time_zone).await?;
@@ -98,8 +104,7 @@ async fn fill(stores: &Arc<Stores>, clock: &Clock, config: &Config, language: La
             Ok::<_, WorkError>(())
         })
         .await?;
-    let url = serve::public_url(config, config.listen.first().copied());
-    Ok(format!("{url}/sign-in/link?t={}", secret.text()))
+    Ok(secret)
 }
 
 /// Names the owner and lets three others join; all of them, the owner first.

@@ -1,5 +1,5 @@
-//! What is tidied up by itself, once an hour: cards that were in the trash for 30 days, and ids of senders and answers of the
-//! API that nobody needs to know any more.
+//! What is tidied up by itself. At the start: a directory that differs from the organizations' files. Once an hour: cards
+//! that were in the trash for 30 days, and ids of senders and answers of the API that nobody needs to know any more.
 
 use std::{sync::Arc, time::Duration};
 
@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use crate::{
     clock::{Clock, Timestamp},
     hooks::delivery,
-    people::directory,
+    people::{directory, reconcile},
     store::{Store, Stores, history::Actor},
     web::api,
     work::{self, Command, WorkError},
@@ -20,6 +20,7 @@ const ERASED_AT_A_TIME: usize = 50;
 
 /// Tidies every organization until told to stop.
 pub async fn run(stores: Arc<Stores>, clock: Clock, mut stop: watch::Receiver<bool>) {
+    reconcile_all(&stores, &stop).await;
     loop {
         let organizations = stores.system().read(|view| directory::organizations(view)).await.unwrap_or_else(|error| {
             tracing::warn!(%error, "the organizations cannot be listed; tidying up again in an hour");
@@ -37,6 +38,23 @@ pub async fn run(stores: Arc<Stores>, clock: Clock, mut stop: watch::Receiver<bo
         tokio::select! {
             () = tokio::time::sleep(ROUND) => {}
             _ = stop.wait_for(|stop| *stop) => return,
+        }
+    }
+}
+
+/// Makes the directory follow the organizations' files.
+async fn reconcile_all(stores: &Stores, stop: &watch::Receiver<bool>) {
+    for org in stores.organizations() {
+        if *stop.borrow() {
+            return;
+        }
+        match reconcile::organization(stores, org).await {
+            Ok(mended) if mended == reconcile::Mended::default() => {}
+            Ok(mended) => tracing::warn!(
+                org.id = %org, mended.organizations, mended.people,
+                "the system's directory differed from the organization's file, and follows it again"
+            ),
+            Err(error) => tracing::error!(org.id = %org, %error, "the organization's file cannot be read"),
         }
     }
 }

@@ -99,14 +99,28 @@ pub async fn serve(config: Config, clock: Clock, output: Output) -> Result<(), F
         }
         made.foundation
     };
-    run(config, clock, foundation, terminal).await
+    let greeting = if terminal { Greeting::Terminal } else { Greeting::Quiet };
+    run(config, clock, foundation, greeting).await
+}
+
+/// What is said, beside the log, once the appliance listens.
+pub enum Greeting {
+    /// Nothing: nobody looks.
+    Quiet,
+    /// Where to go; while there is no operator, with a link that makes one.
+    Terminal,
+    /// How to enter the sample as its owner.
+    Sample {
+        /// The secret of the owner's sign-in link.
+        ticket: Secret<16>,
+    },
 }
 
 /// Runs an opened data folder.
 ///
 /// # Errors
 /// As [`serve`].
-pub async fn run(config: Config, clock: Clock, foundation: Foundation, terminal: bool) -> Result<(), Failure> {
+pub async fn run(config: Config, clock: Clock, foundation: Foundation, greeting: Greeting) -> Result<(), Failure> {
     let told = told_to_stop();
     let stores = Arc::clone(&foundation.stores);
     let mark = RunMark::set(&foundation)?;
@@ -167,7 +181,7 @@ pub async fn run(config: Config, clock: Clock, foundation: Foundation, terminal:
         parts.spawn(serve_metrics(Arc::clone(&app), address, stopping.clone()));
     }
     let notifier = Surroundings::of_process().and_then(|surroundings| Notifier::new(&surroundings)).ok();
-    announce(&app, terminal).await?;
+    announce(&app, greeting).await?;
     if let Some(notifier) = notifier {
         notifier.ready();
         parts.spawn(watch_over(notifier, Arc::clone(&app), stopping.clone()));
@@ -228,8 +242,8 @@ fn told_to_stop() -> impl Future<Output = ()> {
     }
 }
 
-/// Says where to go; on a terminal, and while there is no operator, with a link that makes one.
-async fn announce(app: &Arc<App>, terminal: bool) -> Result<(), Failure> {
+/// Says where to go.
+async fn announce(app: &Arc<App>, greeting: Greeting) -> Result<(), Failure> {
     tracing::info!(url = %app.public_url, "ready");
     let operators = app
         .stores
@@ -237,7 +251,14 @@ async fn announce(app: &Arc<App>, terminal: bool) -> Result<(), Failure> {
         .read(|view| directory::operators(view))
         .await
         .map_err(|error| Failure::new(error.to_string()))?;
-    if !terminal {
+    if let Greeting::Sample { ticket } = &greeting {
+        println!("\nA sample organization, in a folder that goes away when this ends.");
+        println!("Sign in as its owner (once, within 24 hours):");
+        println!("  {}/sign-in/link?t={}", app.public_url, ticket.text());
+        println!("Ctrl-C stops it.\n");
+        return Ok(());
+    }
+    if matches!(greeting, Greeting::Quiet) {
         if operators.is_empty() {
             tracing::warn!("there is no operator yet: `workrun sign-in-link MAIL --operator` makes one");
         }

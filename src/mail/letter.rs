@@ -64,6 +64,13 @@ pub fn write(kind: &MailKind, to: &str, language: &str, zone: &TimeZone) -> Lett
                 ("link", link.clone()),
             ],
         ),
+        MailKind::Founded { organization, link } => {
+            ("mail-founded", vec![("org", organization.clone()), ("link", link.clone()), ("mail", to.to_owned())])
+        }
+        MailKind::Removed { organization, actor, removed_at } => (
+            "mail-removed",
+            vec![("org", organization.clone()), ("actor", actor.clone()), ("when", moment(*removed_at, zone))],
+        ),
     };
     let values: Vec<(&str, &str)> = values.iter().map(|(name, value)| (*name, value.as_str())).collect();
     Letter {

@@ -108,6 +108,25 @@ pub enum MailKind {
         #[n(3)]
         link: String,
     },
+    /// To its owner: an organization was made.
+    #[n(4)]
+    Founded {
+        #[n(0)]
+        organization: String,
+        #[n(1)]
+        link: String,
+    },
+    /// To somebody who was removed from an organization.
+    #[n(5)]
+    Removed {
+        #[n(0)]
+        organization: String,
+        /// Who removed them.
+        #[n(1)]
+        actor: String,
+        #[n(2)]
+        removed_at: Timestamp,
+    },
 }
 
 impl MailKind {
@@ -119,6 +138,8 @@ impl MailKind {
             Self::Invitation { .. } => "invitation",
             Self::TokenMade { .. } => "token",
             Self::SignInLinkMade { .. } => "link",
+            Self::Founded { .. } => "founded",
+            Self::Removed { .. } => "removed",
         }
     }
 }

@@ -1,6 +1,8 @@
 //! The system's own book: which address is which user, where users belong, who operates. Ids and hashes only; all of it
 //! but the operators can be rebuilt from the organizations' files.
 
+use std::ops::ControlFlow;
+
 use minicbor::{Decode, Encode};
 
 use crate::{
@@ -120,6 +122,76 @@ pub fn set_belongs(txn: &Txn<'_>, id: UserId, org: OrgId, belongs: bool) -> Resu
         user.organizations.push(org);
     }
     txn.put(&USERS, &id, &user)
+}
+
+/// Gives an address, by its HMAC, to a user.
+///
+/// # Errors
+/// What the store says.
+pub fn assign(txn: &Txn<'_>, mac: &[u8; 32], id: UserId) -> Result<(), StoreError> {
+    ensure_record(txn, id)?;
+    txn.put(&BY_MAIL, mac, &id)
+}
+
+/// Whether an organization's members, with the HMACs of their addresses, are others than those that are listed here.
+///
+/// # Errors
+/// What the store says.
+pub fn differs(view: &dyn Read, org: OrgId, members: &[(UserId, [u8; 32])]) -> Result<bool, StoreError> {
+    for (user, mac) in members {
+        let listed = view.get(&USERS, user)?.is_some_and(|user| user.organizations.contains(&org));
+        if !listed || view.get(&BY_MAIL, mac)?.is_none_or(|known| known != *user) {
+            return Ok(true);
+        }
+    }
+    Ok(!strangers(view, org, members)?.is_empty())
+}
+
+/// Users that are listed with an organization and are not among its members.
+fn strangers(view: &dyn Read, org: OrgId, members: &[(UserId, [u8; 32])]) -> Result<Vec<UserId>, StoreError> {
+    let mut strangers = Vec::new();
+    view.scan(&USERS, &Span::all(), Order::Ascending, |id, user| {
+        if user.organizations.contains(&org) && members.iter().all(|(member, _)| *member != id) {
+            strangers.push(id);
+        }
+        Ok(ControlFlow::Continue(()))
+    })?;
+    Ok(strangers)
+}
+
+/// Lists an organization's members as they are; returns how many entries were others.
+///
+/// # Errors
+/// What the store says.
+pub fn follow(txn: &Txn<'_>, org: OrgId, members: &[(UserId, [u8; 32])]) -> Result<usize, StoreError> {
+    let mut mended = 0;
+    for stranger in strangers(txn.reader(), org, members)? {
+        set_belongs(txn, stranger, org, false)?;
+        mended += 1;
+    }
+    for (user, mac) in members {
+        let listed = ensure_record(txn, *user)?.organizations.contains(&org);
+        set_belongs(txn, *user, org, true)?;
+        let holder = txn.reader().get(&BY_MAIL, mac)?;
+        let free = match holder {
+            Some(other) if other != *user => ensure_record(txn, other)?.organizations.is_empty(),
+            Some(_) => false,
+            None => true,
+        };
+        if free {
+            assign(txn, mac, *user)?;
+        }
+        mended += usize::from(free || !listed);
+    }
+    Ok(mended)
+}
+
+/// The language that a user has chosen, or `otherwise`: BCP 47 tags.
+///
+/// # Errors
+/// What the store says.
+pub fn language(view: &dyn Read, id: UserId, otherwise: &str) -> Result<String, StoreError> {
+    Ok(user(view, id)?.and_then(|user| user.language).unwrap_or_else(|| otherwise.to_owned()))
 }
 
 /// Keeps a user's language and theme.

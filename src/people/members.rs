@@ -83,13 +83,13 @@ pub fn settings(view: &dyn Read) -> Result<Settings, StoreError> {
     })
 }
 
-/// Founds the organization with its first owner. Does nothing if it is founded.
+/// Founds the organization with its first owner, and returns whether it was not founded before.
 ///
 /// # Errors
 /// What the store says.
-pub fn found(txn: &Txn<'_>, at: Timestamp, name: &Name, owner: UserId, mail: &MailAddress) -> Result<(), StoreError> {
+pub fn found(txn: &Txn<'_>, at: Timestamp, name: &Name, owner: UserId, mail: &MailAddress) -> Result<bool, StoreError> {
     if txn.reader().has(&SETTINGS, &())? {
-        return Ok(());
+        return Ok(false);
     }
     let number = record(txn, at, Actor::Operator(None), &Event::Founded { name: name.as_str().to_owned(), owner })?;
     txn.put(&SETTINGS, &(), &Settings { name: name.as_str().to_owned(), created_at: at })?;
@@ -102,7 +102,8 @@ pub fn found(txn: &Txn<'_>, at: Timestamp, name: &Name, owner: UserId, mail: &Ma
         joined_event: number,
         left_at: None,
     };
-    txn.put(&MEMBERS, &owner, &member)
+    txn.put(&MEMBERS, &owner, &member)?;
+    Ok(true)
 }
 
 /// Renames the organization.
@@ -184,11 +185,11 @@ pub fn change_role(
     Ok(txn.put(&MEMBERS, &user, &Member { role: to, ..member })?)
 }
 
-/// Removes a member, or lets them go if they ask themselves. Their name stays on what they did.
+/// Removes a member, or lets them go if they ask themselves; returns who it was. Their name stays on what they did.
 ///
 /// # Errors
 /// [`Refusal::AboveOwnRole`], [`Refusal::LastOwner`], [`Refusal::NotFound`].
-pub fn remove(txn: &Txn<'_>, at: Timestamp, actor: Actor, asker: Role, user: UserId) -> Result<(), PeopleError> {
+pub fn remove(txn: &Txn<'_>, at: Timestamp, actor: Actor, asker: Role, user: UserId) -> Result<Member, PeopleError> {
     let member = present_member(txn.reader(), user)?;
     let leaves = actor.user() == Some(user);
     if !leaves && member.role > asker {
@@ -198,7 +199,9 @@ pub fn remove(txn: &Txn<'_>, at: Timestamp, actor: Actor, asker: Role, user: Use
         return Err(Refusal::LastOwner.into());
     }
     record(txn, at, actor, &if leaves { Event::Left { user } } else { Event::Removed { user } })?;
-    Ok(txn.put(&MEMBERS, &user, &Member { left_at: Some(at), ..member })?)
+    let left = Member { left_at: Some(at), ..member };
+    txn.put(&MEMBERS, &user, &left)?;
+    Ok(left)
 }
 
 /// Changes a member's own name.

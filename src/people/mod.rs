@@ -2,13 +2,15 @@
 //!
 //! An organization's own file is the authority for its members, roles, invitations and tokens ([`members`],
 //! [`invitations`], [`tokens`]); the system store knows ids and hashes only ([`directory`], [`sessions`], [`sign_in`]).
-//! What touches both is a saga ([`sagas`]): an intent in the system store first, idempotent steps after it.
+//! What touches both is a saga ([`sagas`]): an intent in the system store first, idempotent steps after it. Should they
+//! differ all the same, the organization is right ([`reconcile`]).
 
 pub mod directory;
 mod event;
 pub mod invitations;
 pub mod links;
 pub mod members;
+pub mod reconcile;
 mod refusal;
 mod role;
 pub mod sagas;

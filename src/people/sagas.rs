@@ -9,7 +9,8 @@ use super::{PeopleError, Refusal, Role, directory, invitations, members};
 use crate::{
     clock::Timestamp,
     ids::{OrgId, SagaId, UserId},
-    store::{Order, Span, Store, Stores, Table, Txn, history::Actor},
+    mail::{self, MailKind},
+    store::{Order, Span, Store, StoreError, Stores, Table, Txn, history::Actor},
     text::{MailAddress, Name},
 };
 
@@ -19,7 +20,7 @@ const NAME_PURPOSE: &str = "workrun organization name";
 
 /// An intent.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-enum Saga {
+pub(super) enum Saga {
     #[n(0)]
     Found {
         #[n(0)]
@@ -32,6 +33,8 @@ enum Saga {
         mail: MailAddress,
         #[n(4)]
         at: Timestamp,
+        #[n(5)]
+        welcome: Option<Welcome>,
     },
     /// The organization's file decides whether the user belongs there; the directory follows it.
     #[n(1)]
@@ -43,6 +46,29 @@ enum Saga {
     },
 }
 
+/// An organization to be made.
+#[derive(Clone, Debug)]
+pub struct Founding {
+    pub org: OrgId,
+    pub name: Name,
+    /// Whose it is; made a user if the address is new.
+    pub owner: MailAddress,
+    /// How the owner learns of it; `None` if somebody tells them.
+    pub welcome: Option<Welcome>,
+}
+
+/// The mail that tells an owner of a new organization.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Welcome {
+    /// Where to sign in.
+    #[n(0)]
+    pub link: String,
+    /// BCP 47 tag of the mail's language.
+    #[n(1)]
+    pub language: String,
+}
+
 async fn intend(system: &Arc<Store>, id: SagaId, saga: Saga) -> Result<(), PeopleError> {
     system.submit(256, move |txn: &Txn<'_>| Ok::<_, PeopleError>(txn.put(&SAGAS, &id, &saga)?)).await
 }
@@ -51,20 +77,34 @@ async fn intend(system: &Arc<Store>, id: SagaId, saga: Saga) -> Result<(), Peopl
 ///
 /// # Errors
 /// What the stores or the keyring say; an interrupted founding is finished at the next start.
-pub async fn found(
-    stores: &Stores,
-    at: Timestamp,
-    org: OrgId,
-    name: Name,
-    mail: MailAddress,
-) -> Result<UserId, PeopleError> {
-    let (mac, fresh) = (stores.mail_mac(&mail), UserId::fresh(at));
-    let owner =
-        stores.system().submit(256, move |txn| Ok::<_, PeopleError>(directory::ensure_user(txn, &mac, fresh)?)).await?;
-    let (id, saga) = (SagaId::fresh(at), Saga::Found { org, name, owner, mail, at });
-    intend(stores.system(), id, saga.clone()).await?;
+pub async fn found(stores: &Stores, at: Timestamp, founding: Founding) -> Result<UserId, PeopleError> {
+    let id = SagaId::fresh(at);
+    let (owner, saga) = intend_founding(stores, id, at, founding).await?;
     carry_out(stores, id, &saga).await?;
     Ok(owner)
+}
+
+/// The owner and the intent enter the system store together.
+pub(super) async fn intend_founding(
+    stores: &Stores,
+    id: SagaId,
+    at: Timestamp,
+    founding: Founding,
+) -> Result<(UserId, Saga), PeopleError> {
+    let Founding { org, name, owner: mail, welcome } = founding;
+    let (mac, fresh) = (stores.mail_mac(&mail), UserId::fresh(at));
+    let intend = move |txn: &Txn<'_>| {
+        let owner = directory::ensure_user(txn, &mac, fresh)?;
+        let language = |welcome: Welcome| {
+            let language = directory::language(txn.reader(), owner, &welcome.language)?;
+            Ok::<_, StoreError>(Welcome { language, ..welcome })
+        };
+        let welcome = welcome.clone().map(language).transpose()?;
+        let saga = Saga::Found { org, name: name.clone(), owner, mail: mail.clone(), at, welcome };
+        txn.put(&SAGAS, &id, &saga)?;
+        Ok::<_, PeopleError>((owner, saga))
+    };
+    stores.system().submit(512, intend).await
 }
 
 /// Lets the holder of an invitation join.
@@ -88,7 +128,7 @@ pub async fn join(
     accepted
 }
 
-/// Removes a member, or lets them leave.
+/// Removes a member, who is told by mail (in `language`, a BCP 47 tag, unless they chose another), or lets them leave.
 ///
 /// # Errors
 /// [`Refusal::LastOwner`], [`Refusal::AboveOwnRole`], [`Refusal::NotFound`], or what the stores say.
@@ -99,11 +139,27 @@ pub async fn depart(
     actor: Actor,
     asker: Role,
     user: UserId,
+    language: &str,
 ) -> Result<(), PeopleError> {
     let store = stores.organization(org)?;
+    let language = stores.system().view(|view| directory::language(view, user, language))?;
     let (id, saga) = (SagaId::fresh(at), Saga::Follow { org, user });
     intend(stores.system(), id, saga.clone()).await?;
-    let removed = store.submit(64, move |txn| members::remove(txn, at, actor, asker, user)).await;
+    let remove = move |txn: &Txn<'_>| {
+        let removed = members::remove(txn, at, actor, asker, user)?;
+        // Who leaves knows it.
+        if actor.user() != Some(user) {
+            let remover = actor.user().map(|remover| members::member(txn.reader(), remover)).transpose()?.flatten();
+            let kind = MailKind::Removed {
+                organization: members::settings(txn.reader())?.name,
+                actor: remover.map(|member| member.name).unwrap_or_default(),
+                removed_at: at,
+            };
+            mail::queue(txn, at, removed.mail.as_str(), &language, kind)?;
+        }
+        Ok::<_, PeopleError>(())
+    };
+    let removed = store.submit(256, remove).await;
     carry_out(stores, id, &saga).await?;
     removed
 }
@@ -130,7 +186,7 @@ pub fn organization_name(stores: &Stores, organization: &directory::Organization
 
 async fn carry_out(stores: &Stores, id: SagaId, saga: &Saga) -> Result<(), PeopleError> {
     match saga.clone() {
-        Saga::Found { org, name, owner, mail, at } => {
+        Saga::Found { org, name, owner, mail, at, welcome } => {
             let keyring = Arc::clone(stores.keyring());
             let shelf = Arc::clone(stores.shelf());
             let store = tokio::task::spawn_blocking(move || {
@@ -141,7 +197,15 @@ async fn carry_out(stores: &Stores, id: SagaId, saga: &Saga) -> Result<(), Peopl
             })
             .await
             .map_err(|error| PeopleError::Keyring { reason: error.to_string() })??;
-            store.submit(256, move |txn| Ok::<_, PeopleError>(members::found(txn, at, &name, owner, &mail)?)).await?;
+            let founded = move |txn: &Txn<'_>| {
+                let fresh = members::found(txn, at, &name, owner, &mail)?;
+                if let Some(Welcome { link, language }) = welcome.as_ref().filter(|_| fresh) {
+                    let (organization, link) = (name.as_str().to_owned(), link.clone());
+                    mail::queue(txn, at, mail.as_str(), language, MailKind::Founded { organization, link })?;
+                }
+                Ok::<_, PeopleError>(())
+            };
+            store.submit(512, founded).await?;
             publish_name(stores, org).await?;
             follow(stores, org, owner).await?;
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Shelf, Store, StoreError};
 use crate::{
     ids::OrgId,
-    seal::{DataKey, Keyring},
+    seal::{DataKey, KeyKind, KeyState, Keyring},
     text::MailAddress,
 };
 
@@ -39,6 +39,23 @@ impl Stores {
     /// [`StoreError::Missing`] if there is no such organization.
     pub fn organization(&self, org: OrgId) -> Result<Arc<Store>, StoreError> {
         self.shelf.organization(org)
+    }
+
+    /// The organizations that have keys, oldest first: those that exist, whatever the system's store says.
+    #[must_use]
+    pub fn organizations(&self) -> Vec<OrgId> {
+        let mut all: Vec<OrgId> = self
+            .keyring
+            .list()
+            .iter()
+            .filter(|key| key.state == KeyState::Active)
+            .filter_map(|key| match key.kind {
+                KeyKind::Organization(org) => Some(org),
+                _ => None,
+            })
+            .collect();
+        all.sort_unstable();
+        all
     }
 
     /// The shelf of organizations' stores.

@@ -34,7 +34,7 @@ impl Desk {
         let store = Store::create(&folder.path().join("org.store"), key, 1 << 20).expect("a store");
         let owner = UserId::fresh(NOW);
         let (name, mail) = (text::<Name>("見本商店"), text::<MailAddress>("owner@example.jp"));
-        store.write_now(|txn| members::found(txn, NOW, &name, owner, &mail)).expect("founded");
+        store.write_now(|txn| members::found(txn, NOW, &name, owner, &mail).map(|_| ())).expect("founded");
         let board = Template::Tasks.board(BoardId::fresh(NOW), "仕事", NOW, str::to_owned);
         let mut board = board;
         for (key, label) in [("email", "メール"), ("tel", "電話")] {

@@ -67,6 +67,15 @@ impl Mailbox {
         })
     }
 
+    /// The `count`th letter to an address with a text in it, as soon as it is there.
+    #[track_caller]
+    pub fn nth_with(&self, mail: &str, part: &str, count: usize) -> Value {
+        let has_part = |letter: &Value| letter["body"].as_str().is_some_and(|body| body.contains(part));
+        until(&format!("letter {count} to {mail} with {part}"), || {
+            self.to(mail).into_iter().filter(has_part).nth(count)
+        })
+    }
+
     /// The `count`th letter to an address, as soon as it is there.
     #[track_caller]
     pub fn nth(&self, mail: &str, count: usize) -> Value {

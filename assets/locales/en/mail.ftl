@@ -55,6 +55,15 @@ mail-link-body =
 
     This mail goes to all owners of the organization.
 
+mail-founded-subject = You are the owner of “{ $org }”
+mail-founded-body =
+    The organization “{ $org }” was made, and you are its owner.
+
+    Open this link and sign in as { $mail }. There is no password.
+    { $link }
+
+    Then invite members and make boards. If you did not expect it, do nothing.
+
 mail-removed-subject = You were removed from “{ $org }”
 mail-removed-body =
     { $actor } removed you from “{ $org }”.

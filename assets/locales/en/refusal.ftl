@@ -67,3 +67,5 @@ console-mail-given-up = Given up
 mail-kind-sign-in = Sign-in code
 mail-kind-token = Notice to owners
 mail-kind-link = Notice to owners
+mail-kind-founded = Notice to a new owner
+mail-kind-removed = Notice to a removed member

@@ -55,6 +55,15 @@ mail-link-body =
 
     このメールは、組織のオーナー全員に送っています。
 
+mail-founded-subject = 「{ $org }」のオーナーになりました
+mail-founded-body =
+    組織「{ $org }」が作られ、あなたがオーナーになりました。
+
+    次のリンクを開き、{ $mail } でサインインしてください。パスワードは使いません。
+    { $link }
+
+    サインインすると、メンバーを招待し、ボードを作れます。心当たりがないときは、何もしないでください。
+
 mail-removed-subject = 「{ $org }」から外れました
 mail-removed-body =
     { $actor }さんが、あなたを「{ $org }」から外しました。

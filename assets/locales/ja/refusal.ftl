@@ -67,3 +67,5 @@ console-mail-given-up = 打ち切り
 mail-kind-sign-in = サインインのコード
 mail-kind-token = オーナーへの知らせ
 mail-kind-link = オーナーへの知らせ
+mail-kind-founded = 組織のオーナーへの知らせ
+mail-kind-removed = 外れたメンバーへの知らせ

@@ -216,11 +216,15 @@ pub async fn create_organization(operator: Operator, Form(form): Form<Organizati
     let app = &reader.app;
     let now = app.now();
     let org = OrgId::fresh(now);
-    sagas::found(&app.stores, now, org, name.clone(), owner.clone()).await.map_err(WebError::from)?;
+    let link = format!("{}/sign-in?mail={}", app.public_url, percent(owner.as_str()));
+    let welcome = sagas::Welcome { link: link.clone(), language: words.language().tag().to_owned() };
+    let founding = sagas::Founding { org, name: name.clone(), owner: owner.clone(), welcome: Some(welcome) };
+    sagas::found(&app.stores, now, founding).await.map_err(WebError::from)?;
+    app.postbox.queued(Some(org));
     let made = MadeOrganization {
         name: name.as_str().to_owned(),
         owner: owner.as_str().to_owned(),
-        link: format!("{}/sign-in?mail={}", app.public_url, percent(owner.as_str())),
+        link,
         mailed: app.mail_works,
     };
     Ok(render_organizations(reader, StatusCode::OK, Input::default(), Input::default(), Some(made)).await?)

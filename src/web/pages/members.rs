@@ -211,7 +211,9 @@ pub async fn change_role(admin: Admin, req: &Request, Form(form): Form<RoleForm>
 pub async fn remove(admin: Admin, req: &Request) -> Result<Response> {
     let (here, user) = (Arc::clone(&admin.0), path_id::<UserId>(req, "user")?);
     let (now, actor, asker) = (here.app().now(), here.actor(), here.member.role);
-    sagas::depart(&here.app().stores, now, here.org, actor, asker, user).await.map_err(WebError::from)?;
+    let language = here.reader.words().language().tag();
+    sagas::depart(&here.app().stores, now, here.org, actor, asker, user, language).await.map_err(WebError::from)?;
+    here.app().postbox.queued(Some(here.org));
     Ok(back(&here))
 }
 
@@ -220,6 +222,7 @@ pub async fn remove(admin: Admin, req: &Request) -> Result<Response> {
 pub async fn leave(guest: Guest) -> Result<Response> {
     let here = Arc::clone(&guest.0);
     let (now, actor, role, user) = (here.app().now(), here.actor(), here.member.role, here.member.user);
-    sagas::depart(&here.app().stores, now, here.org, actor, role, user).await.map_err(WebError::from)?;
+    let language = here.reader.words().language().tag();
+    sagas::depart(&here.app().stores, now, here.org, actor, role, user, language).await.map_err(WebError::from)?;
     Ok(see_other("/"))
 }

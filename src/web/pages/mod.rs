@@ -89,7 +89,8 @@ pub fn plain(key: &'static str) -> WebError {
 }
 
 /// `text` as a value in an address's query.
-pub(super) fn percent(text: &str) -> String {
+#[must_use]
+pub fn percent(text: &str) -> String {
     let mut encoded = String::new();
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {

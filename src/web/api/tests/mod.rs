@@ -257,7 +257,9 @@ impl Bench {
 async fn found(app: &Arc<App>, name: &str) -> (OrgId, UserId) {
     let org = OrgId::fresh(NOW);
     let mail = MailAddress::parse("owner@example.jp").expect("an address");
-    let owner = sagas::found(&app.stores, NOW, org, Name::parse(name).expect("a name"), mail).await.expect("founded");
+    let name = Name::parse(name).expect("a name");
+    let founding = sagas::Founding { org, name, owner: mail, welcome: None };
+    let owner = sagas::found(&app.stores, NOW, founding).await.expect("founded");
     (org, owner)
 }
 
