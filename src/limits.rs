@@ -23,6 +23,10 @@ pub const LABELS_MAX: usize = 200;
 pub const BOARDS_MAX: usize = 1_000;
 /// Cards an organization.
 pub const CARDS_MAX: usize = 1_000_000;
+/// Bytes of records an organization, unless operators say otherwise: 20 GiB.
+pub const ORGANIZATION_BYTES_DEFAULT: u64 = 20 << 30;
+/// Deliveries a minute of all webhook endpoints of an organization, unless operators say otherwise.
+pub const DELIVERIES_PER_MINUTE_DEFAULT: u64 = 1_000_000;
 /// Members an organization.
 pub const MEMBERS_MAX: usize = 5_000;
 /// API tokens an organization.

@@ -21,7 +21,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("systemd", &["config"]),
     ("people", &["clock", "ids", "limits", "mail", "store", "text"]),
     ("work", &["clock", "ids", "limits", "people", "store", "text"]),
-    ("hooks", &["clock", "ids", "limits", "store", "text", "work"]),
+    ("hooks", &["clock", "ids", "limits", "people", "store", "text", "work"]),
     ("mail", &["clock", "config", "ids", "limits", "people", "store", "text", "web"]),
     ("trail", &["clock", "ids", "seal", "store"]),
     ("tls", &["clock"]),

@@ -21,7 +21,7 @@ use crate::{
     systemd::Notifier,
     tls,
     trail::Trail,
-    web::{app::App, live::Streams, metrics, site::site},
+    web::{app::App, live::Streams, metrics, rates::Rates, site::site},
 };
 
 use super::{
@@ -156,6 +156,7 @@ pub async fn run(config: Config, clock: Clock, foundation: Foundation, greeting:
         epoch: foundation.epoch.clone(),
         webhook_body_max: config.webhook_body_max,
         targets: Targets::default(),
+        rates: Rates::default(),
         streams: Arc::new(Streams::default()),
         stopping: stopping.clone(),
     });

@@ -173,7 +173,8 @@ fn earlier(view: &dyn Read, incoming: &Incoming, sender_id: &str) -> Result<Opti
 /// tried again.
 ///
 /// # Errors
-/// What the store says. A card that is refused (a full board, say) leaves a held delivery, not an error.
+/// What the store says; [`work::Refusal::Quota`] if the organization may hold no more bytes. A card that is refused for
+/// another reason leaves a held delivery, not an error.
 pub fn receive(txn: &Txn<'_>, incoming: &Incoming) -> Result<Receipt, WorkError> {
     if let Some(sender_id) = &incoming.sender_id
         && let Some(first) = earlier(txn.reader(), incoming, sender_id)?
@@ -182,6 +183,7 @@ pub fn receive(txn: &Txn<'_>, incoming: &Incoming) -> Result<Receipt, WorkError>
         keep(txn, incoming, Outcome::Duplicate { of: first.id })?;
         return Ok(Receipt { delivery: first.id, outcome: first.outcome, duplicate: true });
     }
+    work::room_for_more(txn.reader())?;
     let outcome = match &incoming.plan {
         Plan::Hold { code, reason } => Outcome::Held { code: code.clone(), reason: reason.clone() },
         Plan::Card(new) => {

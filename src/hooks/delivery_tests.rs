@@ -40,7 +40,7 @@ async fn an_id_is_known_for_five_days_and_then_forgotten() {
         })
         .await;
     let hook = hook.expect("an endpoint");
-    let target = Target::of(hook.clone(), board);
+    let target = Target::of(hook.clone(), board, 60);
     let post = async |at: Timestamp, sender_id: &str| {
         let (id, card) = (DeliveryId::fresh(at), CardId::fresh(at));
         let body = Body { content_type: None, headers: Vec::new(), bytes: br#"{"title":"x"}"#.to_vec() };

@@ -12,6 +12,7 @@ use super::{
     mapping::{Field, Fields, Mapping},
 };
 use crate::{
+    people,
     store::{Store, StoreError, Version},
     work::{self, Board},
 };
@@ -24,6 +25,8 @@ const KEPT_MAX: usize = 1_024;
 pub struct Target {
     pub hook: Hook,
     pub board: Board,
+    /// What all endpoints of the organization together may take.
+    pub deliveries_per_minute: u64,
     pub(super) mapping: Option<Mapping>,
     pub(super) fields: Fields,
 }
@@ -31,10 +34,10 @@ pub struct Target {
 impl Target {
     /// Makes ready what payloads are read by.
     #[must_use]
-    pub fn of(hook: Hook, board: Board) -> Self {
+    pub fn of(hook: Hook, board: Board, deliveries_per_minute: u64) -> Self {
         let fields: Vec<Field<'_>> =
             board.fields.iter().map(|field| Field { key: &field.key, label: &field.label }).collect();
-        Self { mapping: hook.mapping(), fields: Fields::of(&fields), hook, board }
+        Self { mapping: hook.mapping(), fields: Fields::of(&fields), hook, board, deliveries_per_minute }
     }
 }
 
@@ -65,10 +68,10 @@ impl Targets {
         }
         let found = store.view(|view| {
             let Some(hook) = endpoint::find(view, address)? else { return Ok(None) };
-            Ok::<_, StoreError>(work::read::board(view, hook.board)?.map(|board| (hook, board)))
+            let Some(board) = work::read::board(view, hook.board)? else { return Ok(None) };
+            Ok::<_, StoreError>(Some(Target::of(hook, board, people::quotas(view)?.deliveries_per_minute)))
         })?;
-        let Some((hook, board)) = found else { return Ok(None) };
-        let target = Arc::new(Target::of(hook, board));
+        let Some(target) = found.map(Arc::new) else { return Ok(None) };
         let mut kept = self.by_digest.lock();
         if kept.len() >= KEPT_MAX {
             kept.clear();

@@ -2,7 +2,7 @@
 
 use minicbor::{Decode, Encode};
 
-use super::Role;
+use super::{Quotas, Role};
 use crate::ids::{InvitationId, TokenId, UserId};
 
 /// One thing that happened.
@@ -92,5 +92,10 @@ pub enum Event {
     SignInLinkMade {
         #[n(0)]
         user: UserId,
+    },
+    #[n(13)]
+    QuotasChanged {
+        #[n(0)]
+        to: Quotas,
     },
 }

@@ -2,11 +2,10 @@
 
 use minicbor::{Decode, Encode};
 
-use super::{Event, PeopleError, Refusal, Role, record};
+use super::{Event, PeopleError, Refusal, Role, quotas, record};
 use crate::{
     clock::Timestamp,
     ids::UserId,
-    limits,
     store::{Order, Read, Span, StoreError, Table, Txn, history::Actor},
     text::{MailAddress, Name},
 };
@@ -130,8 +129,9 @@ pub(super) fn add(
     role: Role,
     event: &Event,
 ) -> Result<(), PeopleError> {
-    if present(txn.reader())?.len() >= limits::MEMBERS_MAX {
-        return Err(Refusal::Limit { what: "members", max: limits::MEMBERS_MAX }.into());
+    let max = quotas(txn.reader())?.members;
+    if present(txn.reader())?.len() as u64 >= max {
+        return Err(Refusal::Quota { what: "members", max }.into());
     }
     let number = record(txn, at, Actor::User(user), event)?;
     let member = Member {

@@ -10,6 +10,7 @@ mod event;
 pub mod invitations;
 pub mod links;
 pub mod members;
+mod quotas;
 pub mod reconcile;
 mod refusal;
 mod role;
@@ -20,6 +21,7 @@ pub mod tokens;
 
 pub use event::Event;
 pub use members::{Member, Settings, member};
+pub use quotas::{Quotas, quotas, set_quotas};
 pub use refusal::{PeopleError, Refusal};
 pub use role::Role;
 

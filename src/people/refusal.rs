@@ -38,6 +38,9 @@ pub enum Refusal {
     /// A named limit is reached.
     #[error("there can be at most {max} {what}")]
     Limit { what: &'static str, max: usize },
+    /// What operators allow the organization is used up.
+    #[error("the organization may have at most {max} {what}: ask an operator of the server for more")]
+    Quota { what: &'static str, max: u64 },
     /// Text that breaks a rule.
     #[error("{field}: {error}")]
     Text { field: &'static str, error: TextError },
@@ -75,6 +78,7 @@ impl Refusal {
             Self::Used => "used",
             Self::OtherAddress => "other-address",
             Self::Limit { .. } => "limit",
+            Self::Quota { .. } => "quota",
             Self::Text { .. } => "text",
             Self::Mail(_) => "mail-address",
             Self::Unknown { .. } => "unknown-value",
@@ -95,6 +99,7 @@ impl Explain for Refusal {
             Self::Used => Message::plain("refusal-used"),
             Self::OtherAddress => Message::plain("refusal-other-address"),
             Self::Limit { max, .. } => Message::plain("refusal-limit").with("max", max),
+            Self::Quota { max, .. } => Message::plain("refusal-quota-members").with("max", max),
             Self::Text { error, .. } => error.message(),
             Self::Mail(error) => error.message(),
             Self::Unknown { value, .. } => Message::plain("refusal-unknown").with("value", value),

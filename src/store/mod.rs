@@ -7,6 +7,7 @@
 #[doc(hidden)]
 pub mod backend;
 mod error;
+mod facts;
 pub mod history;
 mod shelf;
 mod stores;
@@ -16,6 +17,7 @@ mod view;
 mod writer;
 
 pub use error::StoreError;
+pub use facts::bytes_held;
 pub use shelf::{Layout, Shelf};
 pub use stores::Stores;
 pub use table::{Key, Record, Table, decode, encode};

@@ -41,6 +41,8 @@ struct Used<'t> {
     /// Records that are not in the table yet.
     waiting: BTreeMap<Vec<u8>, Vec<u8>>,
     waiting_bytes: usize,
+    /// Bytes of keys and values that the table has gained, less those that it has lost.
+    grown: i64,
 }
 
 impl<'t> Used<'t> {
@@ -58,15 +60,21 @@ impl<'t> Used<'t> {
         }
         let waiting = std::mem::take(&mut self.waiting);
         self.waiting_bytes = 0;
-        insert_sorted(self.table(txn)?, &waiting)
+        self.grown += insert_sorted(self.table(txn)?, &waiting)?;
+        Ok(())
     }
 }
 
-/// Inserts records: those of a run without an older one in between in one go.
+fn length(bytes: usize) -> i64 {
+    i64::try_from(bytes).unwrap_or(i64::MAX)
+}
+
+/// Inserts records: those of a run without an older one in between in one go. Returns by how many bytes the table grew.
 fn insert_sorted(
     table: &mut redb::Table<'_, Bytes, Bytes>,
     records: &BTreeMap<Vec<u8>, Vec<u8>>,
-) -> Result<(), StoreError> {
+) -> Result<i64, StoreError> {
+    let mut grown = 0;
     let mut rest = records.iter().peekable();
     // A run of one is not worth a cursor, and one that begins at a record that stands already foretells others.
     let mut in_runs = records.len() > 1;
@@ -75,9 +83,11 @@ fn insert_sorted(
             let mut cursor = table.lower_bound_mut(Bound::Included(key.as_slice())).map_err(StoreError::from_redb)?;
             let mut inserted = inserts(cursor.insert_before(key.as_slice(), value.as_slice()))?;
             in_runs = inserted;
+            grown += if inserted { length(key.len() + value.len()) } else { 0 };
             while inserted && let Some((key, value)) = rest.peek() {
                 inserted = inserts(cursor.insert_before(key.as_slice(), value.as_slice()))?;
                 if inserted {
+                    grown += length(key.len() + value.len());
                     rest.next();
                 }
             }
@@ -86,9 +96,11 @@ fn insert_sorted(
                 continue;
             }
         }
-        table.insert(key.as_slice(), value.as_slice()).map_err(StoreError::from_redb)?;
+        let before = table.insert(key.as_slice(), value.as_slice()).map_err(StoreError::from_redb)?;
+        let gone = before.map_or(0, |before| key.len() + before.value().len());
+        grown += length(key.len() + value.len()) - length(gone);
     }
-    Ok(())
+    Ok(grown)
 }
 
 /// Whether a cursor took a record, or has to be set anew since another stands there or before it.
@@ -108,6 +120,11 @@ impl<'t> Txn<'t> {
     /// How many writes were made so far: a command that is refused must not have added to it.
     pub(super) fn writes(&self) -> u64 {
         self.writes.get()
+    }
+
+    /// Bytes of keys and values that the tables have gained by what was written down, less those that they have lost.
+    pub(super) fn grown(&self) -> i64 {
+        self.used.borrow().iter().map(|used| used.grown).sum()
     }
 
     /// What the disk refused, if it did.
@@ -135,7 +152,7 @@ impl<'t> Txn<'t> {
     ) -> Result<T, StoreError> {
         let mut used = self.used.borrow_mut();
         let at = used.iter().position(|used| used.name == name).unwrap_or_else(|| {
-            used.push(Used { name, table: None, waiting: BTreeMap::new(), waiting_bytes: 0 });
+            used.push(Used { name, table: None, waiting: BTreeMap::new(), waiting_bytes: 0, grown: 0 });
             used.len() - 1
         });
         self.noted(use_it(&mut used[at]))
@@ -169,7 +186,10 @@ impl<'t> Txn<'t> {
         let key = key.to_bytes();
         self.with(table.name, |used| {
             used.waiting.remove(&key);
-            used.table(self.txn)?.remove(key.as_slice()).map_err(StoreError::from_redb).map(|_previous| ())
+            let before = used.table(self.txn)?.remove(key.as_slice()).map_err(StoreError::from_redb)?;
+            let gone = before.map_or(0, |before| key.len() + before.value().len());
+            used.grown -= length(gone);
+            Ok(())
         })
     }
 }
@@ -293,6 +313,9 @@ mod tests {
                 });
                 let kept: BTreeMap<u32, String> = kept.expect("read").into_iter().collect();
                 prop_assert_eq!(&kept, &*model.borrow());
+                let held = store.view(|view| crate::store::bytes_held(view)).expect("counted") as usize;
+                let records = kept.iter().map(|(key, value)| key.to_bytes().len() + encode(value).len()).sum::<usize>();
+                prop_assert!((records..records + 200).contains(&held), "{held} bytes for {records}");
             }
         }
     }

@@ -19,16 +19,14 @@ use parking_lot::{Condvar, Mutex, MutexGuard, RwLock, RwLockReadGuard};
 use tokio::sync::{oneshot, watch};
 
 use super::{
-    Read, StoreError, Table, Txn, View,
+    Read, StoreError, Txn, View,
     backend::{self, SealedDatabase},
+    facts,
 };
 use crate::{limits, seal::DataKey};
 
 /// The schema that this release writes into new files and the newest that it reads.
 pub const SCHEMA: u32 = 1;
-
-/// Facts about the file itself: `schema` (its version), `commits` (how many groups it has taken).
-const FACTS: Table<String, u64> = Table::new("store_facts");
 
 /// The part of the last commit's time on the disk for which those who may ask again are waited for.
 const GATHERED_FOR: u32 = 2;
@@ -196,10 +194,10 @@ impl Store {
             opening: OPENINGS.fetch_add(1, Ordering::Relaxed),
             transactions: AtomicU64::new(0),
         });
-        let schema = store.view(|view| view.get(&FACTS, &"schema".to_owned()))?;
-        match schema.map(|found| u32::try_from(found).unwrap_or(u32::MAX)) {
+        let schema = store.view(facts::schema)?;
+        match schema {
             None => {
-                store.write_now(|txn| txn.put(&FACTS, &"schema".to_owned(), &u64::from(SCHEMA)))?;
+                store.write_now(|txn| facts::set_schema(txn, SCHEMA))?;
             }
             Some(found) if found > SCHEMA => return Err(StoreError::TooNew { found, newest: SCHEMA }),
             Some(_) => {}
@@ -488,8 +486,8 @@ impl Store {
             return Err(StoreError::OutcomeUnknown { reason: failure.to_string() });
         }
         let Some(expected) = expected else { return Err(failure) };
-        match self.view(|view| view.get(&FACTS, &"commits".to_owned())) {
-            Ok(found) if found.unwrap_or(0) >= expected => Ok(()),
+        match self.view(facts::commits) {
+            Ok(found) if found >= expected => Ok(()),
             Ok(_) => Err(failure),
             Err(error) => Err(StoreError::OutcomeUnknown { reason: error.to_string() }),
         }
@@ -515,9 +513,11 @@ fn run(txn: redb::WriteTransaction, work: &mut dyn FnMut(&Txn<'_>) -> Result<(),
     let mut expected = 0;
     let worked = work(&tables).and_then(|()| {
         if tables.writes() > 0 {
-            expected = tables.reader().get(&FACTS, &"commits".to_owned())?.unwrap_or(0) + 1;
-            tables.put(&FACTS, &"commits".to_owned(), &expected)?;
+            expected = facts::commits(tables.reader())? + 1;
+            facts::set_commits(&tables, expected)?;
         }
+        tables.write_waiting()?;
+        facts::add_bytes(&tables, tables.grown())?;
         tables.write_waiting()
     });
     let failure = tables.failure();
@@ -544,6 +544,7 @@ fn run(txn: redb::WriteTransaction, work: &mut dyn FnMut(&Txn<'_>) -> Result<(),
 mod tests {
     use super::*;
     use crate::seal::KeyId;
+    use crate::store::Table;
 
     const COUNT: Table<u64, u64> = Table::new("count");
 

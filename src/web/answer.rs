@@ -124,6 +124,7 @@ impl ResponseError for WebError {
                 | work::Refusal::Taken { .. }
                 | work::Refusal::StatusInUse { .. }
                 | work::Refusal::LastStatus => StatusCode::CONFLICT,
+                work::Refusal::Quota { .. } => StatusCode::INSUFFICIENT_STORAGE,
                 _ => StatusCode::UNPROCESSABLE_ENTITY,
             },
             Self::People(refusal) => match refusal {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 
+use super::rates::Rates;
 use crate::{
     clock::{Clock, Timestamp},
     hooks::target::Targets,
@@ -33,6 +34,8 @@ pub struct App {
     pub webhook_body_max: usize,
     /// Endpoints that deliveries came to lately.
     pub targets: Targets,
+    /// How often organizations' senders came lately.
+    pub rates: Rates,
     /// Live streams that are open.
     pub streams: Arc<super::live::Streams>,
     /// Becomes true when the appliance stops: live streams end then.

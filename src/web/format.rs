@@ -168,6 +168,20 @@ pub fn status(status: &work::Status) -> Status {
     Status { id: status.id.to_string(), name: status.name.clone(), shape: shape(status.kind) }
 }
 
+/// A number with its thousands apart: `1,000,000`.
+#[must_use]
+pub fn count(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() * 4 / 3);
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
 /// A number of bytes with its unit, in steps of 1,024.
 #[must_use]
 pub fn bytes(count: u64) -> String {

@@ -82,6 +82,10 @@ async fn take(req: &Request, body: Body) -> Result<Response, WebError> {
         return Ok(StatusCode::UNAUTHORIZED.into_response());
     };
     let now = app.now();
+    // Counted once it is authentic, so that nobody else can use up the organization's rate.
+    if !app.rates.take(address.org, target.deliveries_per_minute, now) {
+        return Err(WebError::TooMany);
+    }
     let (delivery, card) = (DeliveryId::fresh(now), CardId::fresh(now));
     let body = delivery::Body {
         content_type: req.content_type().map(str::to_owned),

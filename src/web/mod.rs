@@ -15,6 +15,7 @@ pub mod live;
 pub mod metrics;
 pub mod pages;
 pub mod plain;
+pub mod rates;
 pub mod routes;
 pub mod site;
 pub mod view;

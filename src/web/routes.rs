@@ -9,6 +9,7 @@ use super::{
     api, inbound, live,
     pages::{
         board, board_settings, card, console, gate, home, hooks, invitation, list, members, organization, profile,
+        quota,
     },
     plain,
 };
@@ -131,5 +132,6 @@ site! {
 
     "/console" { get console::overview: Operator }
     "/console/organizations" { get console::list_organizations: Operator, post console::create_organization: Operator }
+    "/console/organizations/:org" { get quota::show: Operator, post quota::set: Operator }
     "/console/mail" { get console::mail_queue: Operator }
 }

@@ -2,7 +2,7 @@
 
 use super::{
     Board, Card, CardState, Change, Comment, Event, FieldRef, Tally,
-    board::{BOARDS, TALLIES},
+    board::{BOARDS, CARDS_HELD, TALLIES},
     card::{ARCHIVE, CARDS, COLUMN, COMMENTS, NUMBERS, TEXTS, TIMELINE, TRASH},
 };
 use crate::{
@@ -72,6 +72,11 @@ impl Occasion<'_, '_> {
         tally.event = self.number;
         tally.changed_at = self.at;
         self.txn.put(&TALLIES, &board, &tally)
+    }
+
+    fn count_cards(&self, more: i64) -> Result<(), StoreError> {
+        let held = self.txn.reader().get(&CARDS_HELD, &())?.unwrap_or_default();
+        self.txn.put(&CARDS_HELD, &(), &held.saturating_add_signed(more))
     }
 
     fn board(&self, id: BoardId, change: impl FnOnce(&mut Board)) -> Result<(), StoreError> {
@@ -182,6 +187,7 @@ impl Occasion<'_, '_> {
                 self.txn.put(&CARDS, id, &card)?;
                 self.txn.put(&COLUMN, &(*status, *rank, *id), &())?;
                 self.txn.put(&NUMBERS, &(*board, *number), id)?;
+                self.count_cards(1)?;
                 self.tally(*board, |tally| {
                     tally.last_number = tally.last_number.max(*number);
                     tally.add(*status, 1);
@@ -267,7 +273,10 @@ impl Occasion<'_, '_> {
                 let target = Card { status: *status, rank: *rank, ..card };
                 self.put_away(target, CardState::Open, *board)
             }
-            Event::CardErased { card, board, .. } => self.erase(*card, *board),
+            Event::CardErased { card, board, .. } => {
+                self.erase(*card, *board)?;
+                self.count_cards(-1)
+            }
             Event::ColumnSpread { ranks, .. } => {
                 for (id, rank) in ranks {
                     let mut card = self.card(*id)?;

@@ -13,6 +13,9 @@ pub const BOARDS: Table<BoardId, Board> = Table::new("boards");
 /// What changes on a board with every card, apart from the board itself.
 pub const TALLIES: Table<BoardId, Tally> = Table::new("board_tallies");
 
+/// How many cards the organization has, archive and trash included.
+pub const CARDS_HELD: Table<(), u64> = Table::new("cards_held");
+
 /// A board: ordered statuses, text fields and labels.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]

@@ -189,6 +189,14 @@ pub enum Command {
     },
 }
 
+impl Command {
+    /// Whether it adds content, which the organization may hold only so much of.
+    #[must_use]
+    pub fn brings_content(&self) -> bool {
+        matches!(self, Self::CreateBoard(_) | Self::CreateCard(_) | Self::SetValues { .. } | Self::Comment { .. })
+    }
+}
+
 /// What came of a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {

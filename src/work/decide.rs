@@ -3,13 +3,13 @@
 use super::{
     Board, Card, CardState, Change, Command, Decision, Event, Field, Label, NewCard, NewValue, Outcome, Place, Rank,
     Refusal, Status, WorkError,
-    board::{BOARDS, TALLIES},
+    board::{BOARDS, CARDS_HELD, TALLIES},
     card::{CARDS, COLUMN, TEXTS},
 };
 use crate::{
     ids::{BoardId, CardId, StatusId, UserId},
     limits, people,
-    store::{Order, Read, Span},
+    store::{self, Order, Read, Span},
     text::Comment,
 };
 
@@ -46,6 +46,9 @@ fn live_card(view: &dyn Read, id: CardId) -> Result<Card, WorkError> {
 /// # Errors
 /// A [`Refusal`], or what the store says.
 pub fn decide(view: &dyn Read, command: &Command) -> Decided {
+    if command.brings_content() {
+        room_for_more(view)?;
+    }
     match command {
         Command::CreateBoard(new) => create_board(view, new),
         Command::CreateCard(new) => create_card(view, new),
@@ -90,6 +93,15 @@ pub fn decide(view: &dyn Read, command: &Command) -> Decided {
         },
         shape => shape_board(view, shape),
     }
+}
+
+/// Whether the organization may hold more than it does.
+///
+/// # Errors
+/// [`Refusal::Quota`], or what the store says.
+pub fn room_for_more(view: &dyn Read) -> Result<(), WorkError> {
+    let max = people::quotas(view)?.bytes;
+    if store::bytes_held(view)? < max { Ok(()) } else { Err(Refusal::Quota { what: "bytes", max }.into()) }
 }
 
 /// Commands that change the board itself.
@@ -305,6 +317,10 @@ fn create_card(view: &dyn Read, new: &NewCard) -> Decided {
     }
     for (field, _) in &new.values {
         board.field(*field).ok_or(Refusal::NotFound { what: "field" })?;
+    }
+    let max = people::quotas(view)?.cards;
+    if view.get(&CARDS_HELD, &())?.unwrap_or_default() >= max {
+        return Err(Refusal::Quota { what: "cards", max }.into());
     }
     let number = view.get(&TALLIES, &new.board)?.unwrap_or_default().last_number + 1;
     let (rank, room) = rank_at(view, new.board, status.id, new.place, None)?;

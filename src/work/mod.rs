@@ -21,7 +21,7 @@ pub use apply::apply;
 pub use board::{Board, Field, Label, Status, StatusKind, Tally};
 pub use card::{Card, CardState, Comment, FieldRef};
 pub use command::{Command, NewCard, NewValue, Outcome, Place};
-pub use decide::decide;
+pub use decide::{decide, room_for_more};
 pub use event::{Change, Decision, Event};
 pub use rank::Rank;
 pub use refusal::{Refusal, WorkError};

@@ -2,7 +2,7 @@
 
 use super::{
     Board, Card, Comment, Event, Tally,
-    board::{BOARDS, TALLIES},
+    board::{BOARDS, CARDS_HELD, TALLIES},
     card::{ARCHIVE, CARDS, COLUMN, COMMENTS, NUMBERS, SEEN, TEXTS, TIMELINE, TRASH},
 };
 use crate::{
@@ -38,6 +38,14 @@ pub fn board(view: &dyn Read, id: BoardId) -> Stored<Option<Board>> {
 /// What the store says.
 pub fn tally(view: &dyn Read, id: BoardId) -> Stored<Tally> {
     Ok(view.get(&TALLIES, &id)?.unwrap_or_default())
+}
+
+/// How many cards the organization has, archive and trash included.
+///
+/// # Errors
+/// What the store says.
+pub fn cards_held(view: &dyn Read) -> Stored<u64> {
+    Ok(view.get(&CARDS_HELD, &())?.unwrap_or_default())
 }
 
 /// One card, whatever its state.

@@ -31,6 +31,9 @@ pub enum Refusal {
     /// A named limit is reached.
     #[error("there can be at most {max} {what}")]
     Limit { what: &'static str, max: usize },
+    /// What operators allow the organization is used up: `cards` by number, `bytes` by size.
+    #[error("the organization may hold at most {max} {what}: ask an operator of the server for more")]
+    Quota { what: &'static str, max: u64 },
     /// Something by that name is there already.
     #[error("{field}: `{value}` is taken")]
     Taken { field: &'static str, value: String },
@@ -57,6 +60,7 @@ impl Refusal {
             Self::Trashed => "trashed",
             Self::Text { .. } => "text",
             Self::Limit { .. } => "limit",
+            Self::Quota { .. } => "quota",
             Self::Taken { .. } => "taken",
             Self::StatusInUse { .. } => "status-in-use",
             Self::LastStatus => "last-status",
@@ -84,6 +88,8 @@ impl Explain for Refusal {
             Self::Trashed => Message::plain("refusal-trashed"),
             Self::Text { error, .. } => error.message(),
             Self::Limit { max, .. } => Message::plain("refusal-limit").with("max", max),
+            Self::Quota { what: "bytes", max } => Message::plain("refusal-quota-bytes").with("max", &(max >> 20)),
+            Self::Quota { max, .. } => Message::plain("refusal-quota-cards").with("max", max),
             Self::Taken { value, .. } => Message::plain("refusal-taken").with("value", value),
             Self::StatusInUse { cards } => Message::plain("refusal-status-in-use").with("cards", cards),
             Self::LastStatus => Message::plain("refusal-last-status"),

@@ -69,3 +69,22 @@ mail-kind-code = Sign-in code
 mail-kind-invitation = Invitation
 mail-kind-operator = Notice to operators
 mail-kind-owner = Notice to owners
+
+## Quotas
+quota-use = Use
+quota-title = Limits
+quota-hint = A lower limit takes nothing away. What would go beyond it is refused.
+quota-ask = Set by the operators
+quota-what = What
+quota-used = Used
+quota-allowed = Limit
+quota-share = Share
+quota-cards = Cards
+quota-bytes = Data
+quota-members = Members
+quota-deliveries = Webhook deliveries a minute
+quota-set-cards = Cards
+quota-set-mib = Data, in MB
+quota-set-members = Members
+quota-set-deliveries = Webhook deliveries a minute
+quota-not-a-number = Enter a whole number of 0 or more.

@@ -69,3 +69,22 @@ mail-kind-code = サインインのコード
 mail-kind-invitation = 招待
 mail-kind-operator = 運用者への知らせ
 mail-kind-owner = オーナーへの知らせ
+
+## 上限
+quota-use = 利用状況
+quota-title = 上限
+quota-hint = 上限を下げても、いまあるものは残ります。増やそうとしたときに断ります。
+quota-ask = 上限は運用者が決めます
+quota-what = 対象
+quota-used = 利用
+quota-allowed = 上限
+quota-share = 割合
+quota-cards = カード
+quota-bytes = データの量
+quota-members = メンバー
+quota-deliveries = 1分あたりの Webhook 受信
+quota-set-cards = カード（件）
+quota-set-mib = データの量（MB）
+quota-set-members = メンバー（人）
+quota-set-deliveries = 1分あたりの Webhook 受信（件）
+quota-not-a-number = 0以上の整数を入力してください。

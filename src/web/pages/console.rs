@@ -185,6 +185,7 @@ async fn row(
     };
     let unknown = || "—".to_owned();
     Ok(OrganizationRow {
+        id: organization.id.to_string(),
         name: sagas::organization_name(&app.stores, organization).unwrap_or_else(unknown),
         members: counted.map_or_else(unknown, |(members, ..)| members.to_string()),
         cards: counted.map_or_else(unknown, |(_, cards, _)| cards.to_string()),

@@ -13,6 +13,7 @@ pub mod list;
 pub mod members;
 pub mod organization;
 pub mod profile;
+pub mod quota;
 
 use poem::{Request, http::header};
 

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use poem::{Request, Response, Result, handler, http::StatusCode, web::Form};
 use serde::Deserialize;
 
-use super::{parse, path_id, rule};
+use super::{parse, path_id, quota, rule};
 use crate::{
     hooks::endpoint,
     ids::TokenId,
@@ -89,6 +89,7 @@ fn settings_page(here: &Here, view: &dyn Read, status: StatusCode, typed: Typed)
                 days: Choice::days(words, &DAYS, 90),
             },
             made: typed.made,
+            uses: quota::uses(words, view)?,
             audit: audit(here, view, &people, &when)?,
         },
     )
@@ -144,6 +145,7 @@ fn people_line(here: &Here, people: &People, event: &people::Event) -> String {
         }
         E::TokenRevoked { .. } => words.text("audit-token-revoked"),
         E::SignInLinkMade { user } => words.fill("audit-link", &[("name", &name(*user))]),
+        E::QuotasChanged { .. } => words.text("audit-quotas"),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use askama::Template;
 
-use super::{Chrome, Section, form::Input};
+use super::{Chrome, Section, form::Input, people::Use};
 
 /// `GET /console`.
 #[derive(Template)]
@@ -99,12 +99,32 @@ pub struct Organizations {
 
 /// An organization as operators see it.
 pub struct OrganizationRow {
+    pub id: String,
     pub name: String,
     pub members: String,
     pub cards: String,
     /// With its unit.
     pub size: String,
     pub used: String,
+}
+
+/// `GET /console/organizations/{org}`. Posts the limits to the same path.
+#[derive(Template)]
+#[template(path = "console/organization.html")]
+pub struct OneOrganization {
+    pub chrome: Chrome,
+    pub org: String,
+    pub name: String,
+    pub uses: Vec<Use>,
+    pub limits: Vec<LimitInput>,
+}
+
+/// A limit that operators set.
+pub struct LimitInput {
+    /// What is sent.
+    pub name: &'static str,
+    pub label: String,
+    pub input: Input,
 }
 
 /// A new organization, and the way in for its owner.

@@ -71,7 +71,18 @@ pub struct Settings {
     pub new_token: TokenForm,
     /// The token just made: shown in the answer to its creation and never again.
     pub made: Option<MadeToken>,
+    /// What is used of what the operators allow.
+    pub uses: Vec<Use>,
     pub audit: Vec<AuditRow>,
+}
+
+/// How much is used of one thing.
+pub struct Use {
+    pub what: String,
+    pub used: String,
+    pub allowed: String,
+    /// From 0 to 100; none where use is not counted.
+    pub percent: Option<u8>,
 }
 
 /// An API token, without its secret.

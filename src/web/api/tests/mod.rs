@@ -186,6 +186,7 @@ impl Bench {
             started_at: NOW,
             webhook_body_max: 1 << 20,
             targets: crate::hooks::target::Targets::default(),
+            rates: crate::web::rates::Rates::default(),
             streams: Arc::new(Streams::default()),
             stopping: tokio::sync::watch::channel(false).1,
         });

@@ -62,7 +62,7 @@ async fn endpoints_are_made_and_their_deliveries_listed() {
                 let body = Body { content_type, headers: Vec::new(), bytes: body.as_bytes().to_vec() };
                 let (id, card) = (DeliveryId::fresh(NOW), CardId::fresh(NOW));
                 let untitled = crate::text::Title::parse("受信").expect("a title");
-                let target = Target::of(hook, board);
+                let target = Target::of(hook, board, 60);
                 let plan: Plan = delivery::plan(&target, &body, id, card, &|| untitled.clone());
                 let sender_id = Some(sender_id.to_owned());
                 let incoming =

@@ -3,7 +3,10 @@
 use super::{
     super::{
         Chrome, Flash, Section,
-        console::{Alert, MadeOrganization, MailQueue, MailRow, OrganizationRow, Organizations, Overview, State, Tile},
+        console::{
+            Alert, LimitInput, MadeOrganization, MailQueue, MailRow, OneOrganization, OrganizationRow, Organizations,
+            Overview, State, Tile,
+        },
         form::{Choice, Input},
         hooks::{CardLink, DeliveryPage, DeliveryRow, HookList, HookPage, HookRow, MadeHook, Outcome, Raw},
         people::{
@@ -95,6 +98,7 @@ impl Sample {
                 days: Choice::days(self.words, &[30, 90, 365], 90),
             },
             made,
+            uses: self.uses(),
             audit,
         };
         let entry =
@@ -360,6 +364,7 @@ impl Sample {
         );
         page("console-calm", html(&overview(Vec::new())));
         let row = |name: String, members: &str, cards: &str, size: &str| OrganizationRow {
+            id: ORG.to_owned(),
             name,
             members: members.to_owned(),
             cards: cards.to_owned(),
@@ -373,6 +378,26 @@ impl Sample {
             owner: Input::default(),
             made,
         };
+        page(
+            "console-organization",
+            html(&OneOrganization {
+                chrome: self.member(Section::ConsoleOrganizations),
+                org: ORG.to_owned(),
+                name: self.say("見本商店", "Sample Trading"),
+                uses: self.uses(),
+                limits: ["cards", "mib", "members", "deliveries"]
+                    .map(|name| LimitInput {
+                        name,
+                        label: self.words.text(&format!("quota-set-{name}")),
+                        input: if name == "mib" {
+                            Input::refused("20 GB", self.words.text("quota-not-a-number"))
+                        } else {
+                            Input::of("1000")
+                        },
+                    })
+                    .into(),
+            }),
+        );
         page("console-organizations-empty", html(&organizations(Vec::new(), None)));
         page(
             "console-organizations",

@@ -12,6 +12,7 @@ use super::{
     BoardNav, Chrome, Me, OrgNav, Section,
     form::{Choice, Input},
     gate::SignIn,
+    people::Use,
 };
 use crate::web::words::{Language, Words};
 
@@ -69,6 +70,21 @@ impl Sample {
         let org = (!matches!(section, Section::Console | Section::ConsoleOrganizations | Section::ConsoleMail))
             .then_some(org);
         Chrome { me: Some(me), org, section, ..self.stranger() }
+    }
+
+    fn uses(&self) -> Vec<Use> {
+        let one = |what: &str, used: &str, allowed: &str, percent| Use {
+            what: self.words.text(what),
+            used: used.to_owned(),
+            allowed: allowed.to_owned(),
+            percent,
+        };
+        vec![
+            one("quota-cards", "12,840", "1,000,000", Some(1)),
+            one("quota-bytes", "18.6 GB", "20 GB", Some(93)),
+            one("quota-members", "14", "5,000", Some(0)),
+            one("quota-deliveries", "—", "600", None),
+        ]
     }
 
     fn roles(&self) -> Vec<Choice> {
