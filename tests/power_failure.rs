@@ -25,10 +25,13 @@ use workrun::{
     store::backend::{Disk, ReadOnlyDisk, SealedBackend, SealedDatabase},
 };
 
+#[path = "power_failure/dice.rs"]
+mod dice;
 #[path = "power_failure/disk.rs"]
 mod disk;
 
-use disk::{Dice, Image, Op, RecordingDisk, SECTOR, apply_write};
+use dice::Dice;
+use disk::{Image, Op, RecordingDisk, SECTOR, apply_write};
 
 const SMALL: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("small");
 const LARGE: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("large");

@@ -3,8 +3,8 @@
 //! A new key is never made where sealed data exists, and a missing store is never replaced by an empty one.
 
 use std::{
-    fs::{self, File, OpenOptions},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    fs::{File, OpenOptions},
+    os::unix::fs::OpenOptionsExt,
     path::Path,
     sync::Arc,
 };
@@ -18,7 +18,7 @@ use crate::{
     control::Failure,
     ids::{base32, random_bytes},
     seal::{KeyKind, Keyring, RecoveryKey, RootKey, peek},
-    store::{Layout, Shelf, Store, StoreError, Stores, Table},
+    store::{Layout, Shelf, Store, StoreError, Stores, Table, make_folder},
 };
 
 /// Facts about this appliance in the system store: `epoch`.
@@ -45,11 +45,7 @@ fn failed(what: &str, path: &Path, error: &std::io::Error) -> Failure {
 }
 
 fn lock(layout: &Layout) -> Result<File, Failure> {
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(layout.root())
-        .map_err(|error| failed("cannot make the data folder", layout.root(), &error))?;
+    make_folder(layout.root()).map_err(|error| failed("cannot make the data folder", layout.root(), &error))?;
     let path = layout.lock();
     let file = OpenOptions::new()
         .write(true)
@@ -85,11 +81,7 @@ fn root_key(config: &Config, layout: &Layout) -> Result<RootKey, Failure> {
         }
         SecretSource::File(path) => {
             if let Some(folder) = path.parent() {
-                fs::DirBuilder::new()
-                    .recursive(true)
-                    .mode(0o700)
-                    .create(folder)
-                    .map_err(|error| failed("cannot make the root key's folder", folder, &error))?;
+                make_folder(folder).map_err(|error| failed("cannot make the root key's folder", folder, &error))?;
             }
             let root = RootKey::fresh();
             root.write_new(path).map_err(|error| unusable(&error))?;
@@ -165,8 +157,7 @@ impl Foundation {
                 .kept("the organizations' files are untouched")
                 .hint("put the file back, or restore it"));
         } else {
-            fs::create_dir_all(layout.live())
-                .map_err(|error| failed("cannot make the folder", &layout.live(), &error))?;
+            make_folder(&layout.live()).map_err(|error| failed("cannot make the folder", &layout.live(), &error))?;
             Store::create(&path, keyring.system_key(), cache_bytes)
         };
         let system = system.map_err(|error| store_failure(&error))?;

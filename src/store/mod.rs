@@ -8,6 +8,7 @@
 pub mod backend;
 mod error;
 mod facts;
+mod folder;
 pub mod history;
 mod shelf;
 mod stores;
@@ -18,6 +19,7 @@ mod writer;
 
 pub use error::StoreError;
 pub use facts::bytes_held;
+pub use folder::make_folder;
 pub use shelf::{Layout, Shelf};
 pub use stores::Stores;
 pub use table::{Key, Record, Table, decode, encode};

@@ -8,7 +8,7 @@ use std::{
 
 use parking_lot::Mutex;
 
-use super::{Store, StoreError};
+use super::{Store, StoreError, make_folder};
 use crate::{ids::OrgId, seal::Keyring};
 
 /// Where everything of the data folder stands. What a restore swaps is under `live`; what must outlive it is beside it.
@@ -147,7 +147,7 @@ impl Shelf {
         let path = self.layout.organization_store(org);
         if !path.exists() {
             let key = self.keyring.organization_key(org).ok_or(StoreError::Missing)?;
-            std::fs::create_dir_all(self.layout.organization(org))
+            make_folder(&self.layout.organization(org))
                 .map_err(|error| StoreError::Unopened { reason: error.to_string() })?;
             Store::create(&path, key, self.cache_bytes)?.close();
         }

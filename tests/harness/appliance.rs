@@ -28,6 +28,12 @@ pub fn gives_disks() -> bool {
     tried.is_ok_and(|output| output.status.success())
 }
 
+/// Whether this machine lets a test follow the calls of a process that hides its memory.
+pub fn gives_traces() -> bool {
+    let tried = Command::new("strace").args(["-f", "--seccomp-bpf", "-o", "/dev/null", "true"]).output();
+    tried.is_ok_and(|output| output.status.success()) && rustix::process::geteuid().is_root()
+}
+
 /// How an appliance is to be started.
 #[derive(Clone, Debug, Default)]
 pub struct Setup {
@@ -38,6 +44,8 @@ pub struct Setup {
     /// Size of a disk of its own for the stores, such as `8m`; none for the disk of the machine. It takes a machine that
     /// gives user namespaces.
     pub disk: Option<&'static str>,
+    /// The calls whose log is kept by `strace`, comma-separated; none for no log.
+    pub traced: Option<&'static str>,
     /// Settings as variables of the environment.
     pub settings: Vec<(String, String)>,
 }
@@ -80,6 +88,16 @@ impl Appliance {
     /// What it said on standard error, all starts together.
     pub fn log(&self) -> String {
         fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+
+    /// The log of its calls.
+    pub fn trace(&self) -> PathBuf {
+        self.folder.path().join("trace")
+    }
+
+    /// The root key's file.
+    pub fn root_key(&self) -> PathBuf {
+        self.folder.path().join("root.key")
     }
 
     /// What it said on standard output.
@@ -128,9 +146,17 @@ impl Appliance {
             OpenOptions::new().append(true).create(true).open(path).expect("a file for its output")
         };
         let (said, log) = (output("said"), output("log"));
-        let mut command = match self.setup.disk {
-            None => self.program(),
-            Some(size) => {
+        let mut command = match (self.setup.disk, self.setup.traced) {
+            (None, None) => self.program(),
+            (None, Some(calls)) => {
+                let mut command = self.run("strace");
+                // As a grandchild, so that the process that is started is the appliance.
+                command.args(["-D", "-f", "--seccomp-bpf", "-y", "-xx", "-s", "67108864", "-e", "signal=none"]);
+                command.args(["-e", &format!("trace={calls}"), "-o"]).arg(self.trace());
+                command.arg(env!("CARGO_BIN_EXE_workrun"));
+                command
+            }
+            (Some(size), _) => {
                 let live = self.data().join("live");
                 fs::create_dir_all(&live).expect("a place for the disk");
                 let mut command = self.run("unshare");
@@ -260,7 +286,7 @@ impl Appliance {
     #[track_caller]
     pub fn join(&self, owner: &mut Browser, org: &str, mail: &str, name: &str, role: &str) -> Browser {
         owner.post(&format!("/o/{org}/invitations"), &[("mail", mail), ("role", role)]).expect(303);
-        let letter = self.mailbox().newest(mail, "/invitations/");
+        let letter = self.mailbox().newest(mail, &format!("/invitations/{org}"));
         let path = self.path_of(&letter, "/invitations/");
         let mut browser = self.sign_in(mail);
         browser.get(&path).expect(200);

@@ -21,7 +21,7 @@ use std::{
 };
 
 pub use api::Api;
-pub use appliance::{Appliance, Setup, gives_disks, is_long};
+pub use appliance::{Appliance, Setup, gives_disks, gives_traces, is_long};
 pub use browser::{Browser, Live};
 pub use html::{ids_after, text_between};
 pub use http::{Answer, Connection, Endpoint, form, percent};

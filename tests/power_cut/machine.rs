@@ -1,0 +1,253 @@
+//! A file system that loses power: what a sync covered is there; of what was done since, any part may be.
+//!
+//! Every 512-byte sector that was written since its file's last sync is there or not, on its own; a file's length is the
+//! old one, the new one or between. What was named, renamed or unlinked in a folder since the folder's last sync is there
+//! up to some point of the order in which it was done, as a journal keeps it.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    fs,
+    path::{Path, PathBuf},
+};
+
+use super::{
+    dice::Dice,
+    trace::{Handle, Op},
+};
+
+const SECTOR: usize = 512;
+
+type Inode = usize;
+
+/// What a folder's name stands for: it has no content of its own.
+const FOLDER: Inode = usize::MAX;
+
+#[derive(Clone, Default)]
+struct Content {
+    synced: Vec<u8>,
+    now: Vec<u8>,
+    /// Sectors that differ between the two, or were written.
+    dirty: Vec<usize>,
+}
+
+/// A change of a name in a folder: what it names from then on.
+#[derive(Clone)]
+struct Naming {
+    folder: PathBuf,
+    /// Names that change together, as a rename's two do.
+    names: Vec<(PathBuf, Option<Inode>)>,
+}
+
+#[derive(Clone, Default)]
+pub struct Machine {
+    root: PathBuf,
+    contents: Vec<Content>,
+    synced_names: BTreeMap<PathBuf, Inode>,
+    names: BTreeMap<PathBuf, Inode>,
+    namings: Vec<Naming>,
+    open: HashMap<Handle, Open>,
+}
+
+#[derive(Clone)]
+enum Open {
+    File { inode: Inode, at: u64 },
+    Folder(PathBuf),
+}
+
+/// How much of what was not synced is there.
+#[derive(Clone, Copy, Debug)]
+pub enum Fate {
+    /// The process died, and the machine lives on.
+    All,
+    /// Nothing but what was synced.
+    None,
+    /// Whatever the dice say.
+    Some(u64),
+}
+
+impl Machine {
+    /// An empty disk, of which what stands under `root` is watched.
+    pub fn new(root: &Path) -> Self {
+        Self { root: root.to_owned(), ..Self::default() }
+    }
+
+    pub fn apply(&mut self, op: &Op) {
+        match op {
+            Op::Open { handle, path, create, truncate } => self.open_file(*handle, path, *create, *truncate),
+            Op::Write { handle, offset, bytes } => self.write(*handle, *offset, bytes),
+            Op::SetLen { handle, len, grow } => {
+                let Some(Open::File { inode, .. }) = self.open.get(handle) else { return };
+                let (content, len) = (&mut self.contents[*inode], usize::try_from(*len).expect("a length"));
+                if !grow || len > content.now.len() {
+                    content.touch(len.min(content.now.len()), len.max(content.now.len()));
+                    content.now.resize(len, 0);
+                }
+            }
+            Op::Sync { handle } => match self.open.get(handle).cloned() {
+                Some(Open::File { inode, .. }) => {
+                    let content = &mut self.contents[inode];
+                    content.synced.clone_from(&content.now);
+                    content.dirty.clear();
+                }
+                Some(Open::Folder(folder)) => self.sync_folder(&folder),
+                None => {}
+            },
+            Op::Rename { from, to } => {
+                if let Some(inode) = self.names.get(from).copied() {
+                    self.name(vec![(from.clone(), None), (to.clone(), Some(inode))]);
+                }
+            }
+            Op::Link { from, to } => {
+                if let Some(inode) = self.names.get(from).copied() {
+                    self.name(vec![(to.clone(), Some(inode))]);
+                }
+            }
+            Op::Unlink(path) => {
+                if self.names.contains_key(path) {
+                    self.name(vec![(path.clone(), None)]);
+                }
+            }
+            Op::MakeFolder(path) => self.name(vec![(path.clone(), Some(FOLDER))]),
+        }
+    }
+
+    fn open_file(&mut self, handle: Handle, path: &Path, create: bool, truncate: bool) {
+        if !path.starts_with(&self.root) {
+            return;
+        }
+        if path == self.root || self.names.get(path) == Some(&FOLDER) {
+            self.open.insert(handle, Open::Folder(path.to_owned()));
+            return;
+        }
+        let inode = match self.names.get(path) {
+            Some(inode) => *inode,
+            None if create => {
+                self.contents.push(Content::default());
+                self.name(vec![(path.to_owned(), Some(self.contents.len() - 1))]);
+                self.contents.len() - 1
+            }
+            None => return,
+        };
+        if truncate {
+            let content = &mut self.contents[inode];
+            content.touch(0, content.now.len());
+            content.now.clear();
+        }
+        self.open.insert(handle, Open::File { inode, at: 0 });
+    }
+
+    fn write(&mut self, handle: Handle, offset: Option<u64>, bytes: &[u8]) {
+        let Some(Open::File { inode, at }) = self.open.get_mut(&handle) else { return };
+        let start = usize::try_from(offset.unwrap_or(*at)).expect("an offset");
+        let (content, end) = (&mut self.contents[*inode], start + bytes.len());
+        if offset.is_none() {
+            *at = end as u64;
+        }
+        content.touch(start.min(content.now.len()), end);
+        if content.now.len() < end {
+            content.now.resize(end, 0);
+        }
+        content.now[start..end].copy_from_slice(bytes);
+    }
+
+    fn name(&mut self, names: Vec<(PathBuf, Option<Inode>)>) {
+        let inside = |path: &Path| path.starts_with(&self.root) && path != self.root;
+        let names: Vec<_> = names.into_iter().filter(|(path, _)| inside(path)).collect();
+        let Some(folder) = names.first().and_then(|(path, _)| path.parent()).map(Path::to_owned) else { return };
+        let same = names.iter().all(|(path, _)| path.parent() == Some(&folder));
+        assert!(same, "nothing is renamed from folder to folder: {names:?}");
+        for (path, inode) in &names {
+            put(&mut self.names, path, *inode);
+        }
+        self.namings.push(Naming { folder, names });
+    }
+
+    fn sync_folder(&mut self, folder: &Path) {
+        let (kept, done): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.namings).into_iter().partition(|n| n.folder != folder);
+        self.namings = kept;
+        for (path, inode) in done.iter().flat_map(|naming| &naming.names) {
+            put(&mut self.synced_names, path, *inode);
+        }
+    }
+
+    /// Whether anything could be lost now.
+    pub fn is_settled(&self) -> bool {
+        self.namings.is_empty() && self.contents.iter().all(|content| content.dirty.is_empty())
+    }
+
+    /// Writes what the power failure leaves into a folder, which takes the place of the root.
+    pub fn leave(&self, fate: Fate, folder: &Path) {
+        let mut dice = Dice(if let Fate::Some(seed) = fate { seed } else { 0 });
+        let mut names = self.synced_names.clone();
+        let mut stops: BTreeMap<&Path, bool> = BTreeMap::new();
+        for naming in &self.namings {
+            let stopped = stops.entry(&naming.folder).or_insert(matches!(fate, Fate::None));
+            // Each folder's journal ends somewhere; most end late, since most of it was done long ago.
+            *stopped |= matches!(fate, Fate::Some(_)) && dice.below(3) == 0;
+            if *stopped {
+                continue;
+            }
+            for (path, inode) in &naming.names {
+                put(&mut names, path, *inode);
+            }
+        }
+        let mut written: HashMap<Inode, PathBuf> = HashMap::new();
+        for (path, inode) in &names {
+            let mut above = path.ancestors().skip(1).take_while(|folder| *folder != self.root);
+            // What stands in a folder whose own name was lost is lost with it.
+            if *inode == FOLDER || above.any(|folder| names.get(folder) != Some(&FOLDER)) {
+                continue;
+            }
+            let target = folder.join(path.strip_prefix(&self.root).expect("a path under the root"));
+            fs::create_dir_all(target.parent().expect("a folder")).expect("a folder");
+            match written.get(inode) {
+                Some(first) => fs::hard_link(first, &target).expect("a link"),
+                None => {
+                    fs::write(&target, self.contents[*inode].left(fate, &mut dice)).expect("a file");
+                    written.insert(*inode, target);
+                }
+            }
+        }
+    }
+}
+
+fn put(names: &mut BTreeMap<PathBuf, Inode>, path: &Path, inode: Option<Inode>) {
+    match inode {
+        Some(inode) => drop(names.insert(path.to_owned(), inode)),
+        None => drop(names.remove(path)),
+    }
+}
+
+impl Content {
+    fn touch(&mut self, from: usize, to: usize) {
+        for sector in from / SECTOR..to.div_ceil(SECTOR) {
+            if let Err(place) = self.dirty.binary_search(&sector) {
+                self.dirty.insert(place, sector);
+            }
+        }
+    }
+
+    fn left(&self, fate: Fate, dice: &mut Dice) -> Vec<u8> {
+        match fate {
+            Fate::All => return self.now.clone(),
+            Fate::None => return self.synced.clone(),
+            Fate::Some(_) => {}
+        }
+        let (short, long) = (self.synced.len().min(self.now.len()), self.synced.len().max(self.now.len()));
+        let len = match dice.below(3) {
+            0 => self.synced.len(),
+            1 => self.now.len(),
+            _ => short + usize::try_from(dice.below((long - short) as u64 + 1)).expect("a length"),
+        };
+        let mut left = self.synced.clone();
+        left.resize(len, 0);
+        for sector in &self.dirty {
+            let range = sector * SECTOR..((sector + 1) * SECTOR).min(self.now.len()).min(len);
+            if range.start < range.end && dice.below(2) == 0 {
+                left[range.clone()].copy_from_slice(&self.now[range]);
+            }
+        }
+        left
+    }
+}
