@@ -8,8 +8,10 @@
 pub mod backend;
 mod error;
 mod facts;
+pub mod figures;
 mod folder;
 pub mod history;
+mod queue;
 mod shelf;
 mod stores;
 mod table;

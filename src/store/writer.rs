@@ -5,8 +5,6 @@
 //! costs its group a rollback: the others are run again without it, so only the culprit is refused.
 
 use std::{
-    collections::VecDeque,
-    panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -15,23 +13,20 @@ use std::{
     time::{Duration, Instant},
 };
 
-use parking_lot::{Condvar, Mutex, MutexGuard, RwLock, RwLockReadGuard};
-use tokio::sync::{oneshot, watch};
+use parking_lot::{RwLock, RwLockReadGuard};
+use tokio::sync::watch;
 
 use super::{
     Read, StoreError, Txn, View,
     backend::{self, SealedDatabase},
-    facts,
+    facts, figures,
+    queue::{self, Job, LastGroup, Queue, Step},
 };
-use crate::{limits, seal::DataKey};
+use crate::seal::DataKey;
 
 /// The schema that this release writes into new files and the newest that it reads.
 pub const SCHEMA: u32 = 1;
 
-/// The part of the last commit's time on the disk for which those who may ask again are waited for.
-const GATHERED_FOR: u32 = 2;
-/// And how long at most.
-const GATHERED_FOR_MAX: Duration = Duration::from_millis(2);
 /// How many stores this process has opened.
 static OPENINGS: AtomicU64 = AtomicU64::new(0);
 /// Up to this size a file keeps redb's allocator state at every commit, which makes opening it after a crash instant;
@@ -47,6 +42,8 @@ pub struct WriterFigures {
     pub commands: u64,
     /// Commands that wait now.
     pub waiting: usize,
+    /// Whether a sync failed, so that the store can only be read until it is rewritten.
+    pub reading_only: bool,
 }
 
 /// A moment of an open store: while it is equal, nothing was committed.
@@ -68,93 +65,12 @@ pub struct Store {
     database: RwLock<Option<SealedDatabase>>,
     /// A sync failed: what the file holds is unknown until it has been rewritten elsewhere.
     reading_only: AtomicBool,
-    queue: Mutex<Queue>,
-    /// As many wait as the writer waited for.
-    gathered: Condvar,
+    queue: Queue,
     groups: AtomicU64,
     commands: AtomicU64,
     committed: watch::Sender<u64>,
     opening: u64,
     transactions: AtomicU64,
-}
-
-#[derive(Default)]
-struct Queue {
-    jobs: VecDeque<Box<dyn Job>>,
-    writing: bool,
-    closed: bool,
-    /// How many commands the writer waits for, while it does.
-    wanted: Option<usize>,
-    last: Option<LastGroup>,
-}
-
-/// What the writer knows of the group that it committed last.
-#[derive(Clone, Copy)]
-struct LastGroup {
-    ended: Instant,
-    took: Duration,
-    /// How much of that was waiting for the disk.
-    synced: Duration,
-    /// Commands answered, and those that waited at that moment: about as many as ask at the same time.
-    askers: usize,
-}
-
-enum Step {
-    /// Ran to its end, whether it was accepted or refused before it wrote anything.
-    Done,
-    /// Failed in the middle: the transaction holds half of it.
-    Spoilt(StoreError),
-}
-
-trait Job: Send {
-    fn weight(&self) -> usize;
-    fn run(&mut self, txn: &Txn<'_>) -> Step;
-    fn answer(self: Box<Self>, outcome: Result<(), StoreError>);
-}
-
-struct Command<T, E, W> {
-    weight: usize,
-    work: W,
-    result: Option<Result<T, E>>,
-    reply: oneshot::Sender<Result<T, E>>,
-}
-
-impl<T, E, W> Job for Command<T, E, W>
-where
-    T: Send,
-    E: From<StoreError> + Send,
-    W: FnMut(&Txn<'_>) -> Result<T, E> + Send,
-{
-    fn weight(&self) -> usize {
-        self.weight
-    }
-
-    fn run(&mut self, txn: &Txn<'_>) -> Step {
-        let before = txn.writes();
-        match catch_unwind(AssertUnwindSafe(|| (self.work)(txn))) {
-            Ok(result) => {
-                let spoilt = result.is_err() && txn.writes() != before;
-                self.result = Some(result);
-                if spoilt { Step::Spoilt(StoreError::Panicked) } else { Step::Done }
-            }
-            Err(_) => {
-                self.result = Some(Err(StoreError::Panicked.into()));
-                Step::Spoilt(StoreError::Panicked)
-            }
-        }
-    }
-
-    fn answer(self: Box<Self>, outcome: Result<(), StoreError>) {
-        let result = match (self.result, outcome) {
-            // A refusal stands whatever became of the group: it changed nothing.
-            (Some(Err(refusal)), _) => Err(refusal),
-            (Some(Ok(value)), Ok(())) => Ok(value),
-            (None | Some(Ok(_)), Err(error)) => Err(error.into()),
-            (None, Ok(())) => Err(StoreError::Panicked.into()),
-        };
-        // The asker may have gone away; the change stands all the same.
-        let _ = self.reply.send(result);
-    }
 }
 
 impl Store {
@@ -186,8 +102,7 @@ impl Store {
             cache_bytes,
             database: RwLock::new(Some(database)),
             reading_only: AtomicBool::new(false),
-            queue: Mutex::default(),
-            gathered: Condvar::new(),
+            queue: Queue::default(),
             groups: AtomicU64::new(0),
             commands: AtomicU64::new(0),
             committed: watch::Sender::new(0),
@@ -257,25 +172,15 @@ impl Store {
         E: From<StoreError> + Send + 'static,
         W: FnMut(&Txn<'_>) -> Result<T, E> + Send + 'static,
     {
-        let (reply, answer) = oneshot::channel();
-        let job = Box::new(Command { weight: weight + 256, work, result: None, reply });
-        {
-            let mut queue = self.queue.lock();
-            if queue.closed {
-                return Err(StoreError::Missing.into());
+        let (job, answer) = queue::job(weight, work);
+        let first = self.queue.push(job).inspect_err(|error| {
+            if matches!(error, StoreError::Overloaded) {
+                figures::OVERLOADED.fetch_add(1, Ordering::Relaxed);
             }
-            if queue.jobs.len() >= limits::STORE_QUEUE_COMMANDS_MAX {
-                return Err(StoreError::Overloaded.into());
-            }
-            queue.jobs.push_back(job);
-            if queue.wanted.is_some_and(|wanted| queue.jobs.len() >= wanted) {
-                self.gathered.notify_one();
-            }
-            if !queue.writing {
-                queue.writing = true;
-                let store = Arc::clone(self);
-                tokio::task::spawn_blocking(move || store.drain());
-            }
+        })?;
+        if first {
+            let store = Arc::clone(self);
+            tokio::task::spawn_blocking(move || store.drain());
         }
         answer.await.unwrap_or_else(|_| Err(StoreError::Panicked.into()))
     }
@@ -298,18 +203,19 @@ impl Store {
         WriterFigures {
             groups: self.groups.load(Ordering::Relaxed),
             commands: self.commands.load(Ordering::Relaxed),
-            waiting: self.queue.lock().jobs.len(),
+            waiting: self.queue.len(),
+            reading_only: self.reading_only.load(Ordering::Acquire),
         }
     }
 
     /// Whether a command waits or is being written.
     pub(super) fn busy(&self) -> bool {
-        self.queue.lock().writing
+        self.queue.is_busy()
     }
 
     /// Finishes what waits, then closes the file so that the next opening needs no repair.
     pub fn close(&self) {
-        self.queue.lock().closed = true;
+        self.queue.close();
         while self.busy() {
             std::thread::yield_now();
         }
@@ -321,52 +227,18 @@ impl Store {
     }
 
     fn drain(&self) {
-        loop {
-            let group = {
-                let mut queue = self.queue.lock();
-                self.gather(&mut queue);
-                let mut bytes = 0;
-                let mut count = 0;
-                for job in queue.jobs.iter().take(limits::GROUP_COMMIT_COMMANDS_MAX) {
-                    bytes += job.weight();
-                    if count > 0 && bytes > limits::GROUP_COMMIT_BYTES_MAX {
-                        break;
-                    }
-                    count += 1;
-                }
-                if count == 0 {
-                    queue.writing = false;
-                    return;
-                }
-                queue.jobs.drain(..count).collect::<Vec<_>>()
-            };
+        while let Some(group) = self.queue.next_group() {
             let (began, answered, synced) = (Instant::now(), group.len(), self.time_in_syncs());
             self.write_group(group);
             let (took, synced) = (began.elapsed(), self.time_in_syncs().saturating_sub(synced));
-            let mut queue = self.queue.lock();
-            let askers = answered + queue.jobs.len();
-            queue.last = Some(LastGroup { ended: Instant::now(), took, synced, askers });
+            figures::COMMIT_MICROS.note(figures::micros(took));
+            figures::SYNC_MICROS.note(figures::micros(synced));
+            self.queue.note(LastGroup { ended: Instant::now(), took, synced, answered });
         }
     }
 
     fn time_in_syncs(&self) -> Duration {
         self.database.read().as_ref().map_or(Duration::ZERO, |database| database.health().time_in_syncs())
-    }
-
-    /// Waits for those who were answered just now and are about to ask again. The disk takes as long for few as for many,
-    /// so without this half of the askers would always wait for a commit that serves the other half. The slower the disk,
-    /// the more this is worth; nobody is waited for who comes alone or after a pause.
-    fn gather(&self, queue: &mut MutexGuard<'_, Queue>) {
-        let Some(last) = queue.last.filter(|last| last.ended.elapsed() < last.took) else { return };
-        let wanted = last.askers.min(limits::GROUP_COMMIT_COMMANDS_MAX);
-        let until = Instant::now() + (last.synced / GATHERED_FOR).min(GATHERED_FOR_MAX);
-        queue.wanted = Some(wanted);
-        while !queue.jobs.is_empty() && queue.jobs.len() < wanted {
-            if self.gathered.wait_until(queue, until).timed_out() {
-                break;
-            }
-        }
-        queue.wanted = None;
     }
 
     fn write_group(&self, mut group: Vec<Box<dyn Job>>) {
@@ -389,6 +261,7 @@ impl Store {
                 if outcome.is_ok() {
                     self.groups.fetch_add(1, Ordering::Relaxed);
                     self.commands.fetch_add(size, Ordering::Relaxed);
+                    figures::GROUP_COMMANDS.note(size);
                     self.committed.send_modify(|groups| *groups += 1);
                 }
                 for job in group {
@@ -444,7 +317,7 @@ impl Store {
             return Ok(guard);
         }
         drop(guard);
-        if self.queue.lock().closed {
+        if self.queue.is_closed() {
             return Err(StoreError::Missing);
         }
         self.reopen();
