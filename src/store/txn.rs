@@ -14,6 +14,7 @@ use redb::{CursorError, ReadableTable};
 
 use super::{
     Order, Read, Span, StoreError, Table,
+    rewrite::Touched,
     table::{Key, Record, encode},
     view::{Bytes, definition, walk},
 };
@@ -32,6 +33,8 @@ pub struct Txn<'t> {
     writes: Cell<u64>,
     /// The first thing that the disk refused: after it redb refuses everything, whatever a command makes of it.
     failure: RefCell<Option<StoreError>>,
+    /// What it changes, while the store is being rewritten.
+    touched: RefCell<Option<Touched>>,
 }
 
 /// A table that the transaction has used.
@@ -70,7 +73,7 @@ fn length(bytes: usize) -> i64 {
 }
 
 /// Inserts records: those of a run without an older one in between in one go. Returns by how many bytes the table grew.
-fn insert_sorted(
+pub(super) fn insert_sorted(
     table: &mut redb::Table<'_, Bytes, Bytes>,
     records: &BTreeMap<Vec<u8>, Vec<u8>>,
 ) -> Result<i64, StoreError> {
@@ -113,8 +116,22 @@ fn inserts(result: Result<(), CursorError>) -> Result<bool, StoreError> {
 }
 
 impl<'t> Txn<'t> {
-    pub(super) fn new(txn: &'t redb::WriteTransaction) -> Self {
-        Self { txn, used: RefCell::default(), writes: Cell::new(0), failure: RefCell::default() }
+    /// `noting` says whether what it changes must be known afterwards.
+    pub(super) fn new(txn: &'t redb::WriteTransaction, noting: bool) -> Self {
+        let touched = RefCell::new(noting.then(Touched::default));
+        Self { txn, used: RefCell::default(), writes: Cell::new(0), failure: RefCell::default(), touched }
+    }
+
+    /// What it has changed, if that is noted.
+    pub(super) fn touched(&self) -> Option<Touched> {
+        self.touched.take()
+    }
+
+    fn touch(&self, table: &'static str, key: &[u8]) {
+        self.writes.set(self.writes.get() + 1);
+        if let Some(touched) = self.touched.borrow_mut().as_mut() {
+            touched.note(table, key);
+        }
     }
 
     /// How many writes were made so far: a command that is refused must not have added to it.
@@ -168,8 +185,8 @@ impl<'t> Txn<'t> {
     /// # Errors
     /// [`StoreError::Full`] or [`StoreError::Disk`].
     pub fn put<K: Key, V: Record>(&self, table: &Table<K, V>, key: &K, record: &V) -> Result<(), StoreError> {
-        self.writes.set(self.writes.get() + 1);
         let (key, value) = (key.to_bytes(), encode(record));
+        self.touch(table.name, &key);
         self.with(table.name, |used| {
             used.waiting_bytes += key.len() + value.len();
             used.waiting.insert(key, value);
@@ -182,8 +199,8 @@ impl<'t> Txn<'t> {
     /// # Errors
     /// [`StoreError::Full`] or [`StoreError::Disk`].
     pub fn delete<K: Key, V: Record>(&self, table: &Table<K, V>, key: &K) -> Result<(), StoreError> {
-        self.writes.set(self.writes.get() + 1);
         let key = key.to_bytes();
+        self.touch(table.name, &key);
         self.with(table.name, |used| {
             used.waiting.remove(&key);
             let before = used.table(self.txn)?.remove(key.as_slice()).map_err(StoreError::from_redb)?;

@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use parking_lot::{RwLock, RwLockReadGuard};
+use parking_lot::{Mutex, RwLock};
 use tokio::sync::watch;
 
 use super::{
@@ -21,6 +21,7 @@ use super::{
     backend::{self, SealedDatabase},
     facts, figures,
     queue::{self, Job, LastGroup, Queue, Step},
+    rewrite::{self, Touched},
 };
 use crate::seal::DataKey;
 
@@ -57,20 +58,25 @@ pub struct Version {
 
 /// One sealed file: consistent reads, grouped durable writes.
 pub struct Store {
-    path: PathBuf,
-    key: DataKey,
-    cache_bytes: usize,
-    /// `None` only while the file is closed for good or could not be reopened. A reader holds the lock for as long as its
-    /// view lives, so the file is never reopened under a view.
-    database: RwLock<Option<SealedDatabase>>,
+    pub(super) path: PathBuf,
+    /// The key that seals the file.
+    pub(super) key: Mutex<DataKey>,
+    pub(super) cache_bytes: usize,
+    /// `None` only while the file is closed for good or could not be reopened. Who reads or writes holds the database and
+    /// not the lock, so that a rewritten file can take its place under them.
+    pub(super) database: RwLock<Option<Arc<SealedDatabase>>>,
     /// A sync failed: what the file holds is unknown until it has been rewritten elsewhere.
-    reading_only: AtomicBool,
+    pub(super) reading_only: AtomicBool,
+    /// Held while the store is rewritten.
+    pub(super) rewriting: Mutex<()>,
+    /// What was changed since a rewrite began, while one runs.
+    pub(super) touched: Mutex<Option<Touched>>,
     queue: Queue,
     groups: AtomicU64,
     commands: AtomicU64,
     committed: watch::Sender<u64>,
     opening: u64,
-    transactions: AtomicU64,
+    pub(super) transactions: AtomicU64,
 }
 
 impl Store {
@@ -91,6 +97,7 @@ impl Store {
         if !path.exists() {
             return Err(StoreError::Missing);
         }
+        rewrite::remove_leftovers(path).map_err(|error| StoreError::Disk { reason: error.to_string() })?;
         let database = backend::open_database(path, &key, cache_bytes).map_err(|error| unopened(&error))?;
         Self::over(path, key, cache_bytes, database)
     }
@@ -98,10 +105,12 @@ impl Store {
     fn over(path: &Path, key: DataKey, cache_bytes: usize, database: SealedDatabase) -> Result<Arc<Self>, StoreError> {
         let store = Arc::new(Self {
             path: path.to_owned(),
-            key,
+            key: Mutex::new(key),
             cache_bytes,
-            database: RwLock::new(Some(database)),
+            database: RwLock::new(Some(Arc::new(database))),
             reading_only: AtomicBool::new(false),
+            rewriting: Mutex::new(()),
+            touched: Mutex::new(None),
             queue: Queue::default(),
             groups: AtomicU64::new(0),
             commands: AtomicU64::new(0),
@@ -125,14 +134,13 @@ impl Store {
     /// # Errors
     /// [`StoreError::Disk`], [`StoreError::Missing`] if the store was closed, and whatever `read` returns.
     pub fn view<T, E: From<StoreError>>(&self, read: impl FnOnce(&dyn Read) -> Result<T, E>) -> Result<T, E> {
-        let guard = self.opened()?;
-        let database = guard.as_ref().ok_or(StoreError::Missing)?;
+        let database = self.opened()?;
         let result = match database.begin_read() {
             Ok(txn) => read(&View::new(txn)),
             Err(error) => Err(StoreError::from_redb(error).into()),
         };
         let sound = database.health().is_sound();
-        drop(guard);
+        drop(database);
         if result.is_err() && !sound {
             self.reopen();
         }
@@ -220,7 +228,7 @@ impl Store {
             std::thread::yield_now();
         }
         if let Some(database) = self.database.write().take()
-            && let Err(error) = database.close()
+            && let Err(error) = last_holder(database).close()
         {
             tracing::warn!(%error, "a store was not closed cleanly; opening it will take longer");
         }
@@ -288,44 +296,45 @@ impl Store {
     }
 
     fn attempt(&self, work: &mut dyn FnMut(&Txn<'_>) -> Result<(), StoreError>) -> Result<(), StoreError> {
-        let (expected, failure) = {
+        let (expected, failure) = loop {
             if self.reading_only.load(Ordering::Acquire) {
                 return Err(StoreError::ReadOnly);
             }
-            let guard = self.opened()?;
-            let database = guard.as_ref().ok_or(StoreError::Missing)?;
-            match database.begin_write() {
-                Ok(mut txn) => {
-                    let bytes = std::fs::metadata(&self.path).map_or(u64::MAX, |file| file.len());
-                    txn.set_quick_repair(bytes < QUICK_REPAIR_BYTES_MAX);
-                    match run(txn, work) {
-                        Ran::Done => return Ok(()),
-                        Ran::Refused(error) => return Err(error),
-                        Ran::Failed { expected, error } => (expected, error),
-                    }
+            let database = self.opened()?;
+            let mut txn = match database.begin_write() {
+                Ok(txn) => txn,
+                Err(error) => break (None, StoreError::from_redb(error)),
+            };
+            if self.database.read().as_ref().is_none_or(|present| !Arc::ptr_eq(present, &database)) {
+                // While this waited for its turn, a rewritten file has taken the place of the one that it had opened.
+                if let Err(error) = txn.abort() {
+                    break (None, StoreError::from_redb(error));
                 }
-                Err(error) => (None, StoreError::from_redb(error)),
+                continue;
+            }
+            let bytes = std::fs::metadata(&self.path).map_or(u64::MAX, |file| file.len());
+            txn.set_quick_repair(bytes < QUICK_REPAIR_BYTES_MAX);
+            match run(txn, work, &self.touched) {
+                Ran::Done => return Ok(()),
+                Ran::Refused(error) => return Err(error),
+                Ran::Failed { expected, error } => break (expected, error),
             }
         };
         self.settle(expected, failure)
     }
 
     /// The open database, opened again if an earlier failure left it closed.
-    fn opened(&self) -> Result<RwLockReadGuard<'_, Option<SealedDatabase>>, StoreError> {
-        let guard = self.database.read();
-        if guard.is_some() {
-            return Ok(guard);
+    pub(super) fn opened(&self) -> Result<Arc<SealedDatabase>, StoreError> {
+        if let Some(database) = self.database.read().as_ref() {
+            return Ok(Arc::clone(database));
         }
-        drop(guard);
         if self.queue.is_closed() {
             return Err(StoreError::Missing);
         }
         self.reopen();
-        let guard = self.database.read();
-        if guard.is_some() {
-            return Ok(guard);
-        }
-        Err(StoreError::Unopened { reason: "the disk failed, and the file cannot be opened again yet".to_owned() })
+        let failed =
+            || StoreError::Unopened { reason: "the disk failed, and the file cannot be opened again yet".to_owned() };
+        self.database.read().as_ref().map(Arc::clone).ok_or_else(failed)
     }
 
     /// Opens the file afresh if something went wrong with it: after an I/O error redb answers nothing more. Returns whether
@@ -342,9 +351,10 @@ impl Store {
                 return false;
             }
         }
-        *guard = None;
-        match backend::open_database(&self.path, &self.key, self.cache_bytes) {
-            Ok(database) => *guard = Some(database),
+        // The same file must not be opened again before nobody holds it any more.
+        drop(guard.take().map(last_holder));
+        match backend::open_database(&self.path, &self.key.lock(), self.cache_bytes) {
+            Ok(database) => *guard = Some(Arc::new(database)),
             Err(error) => tracing::error!(%error, "a store cannot be opened again"),
         }
         self.reading_only.load(Ordering::Acquire)
@@ -367,8 +377,19 @@ impl Store {
     }
 }
 
-fn unopened(error: &backend::BackendError) -> StoreError {
+pub(super) fn unopened(error: &backend::BackendError) -> StoreError {
     StoreError::Unopened { reason: error.to_string() }
+}
+
+/// Waits until nobody else reads or writes a database, and takes it.
+fn last_holder(mut database: Arc<SealedDatabase>) -> SealedDatabase {
+    loop {
+        match Arc::try_unwrap(database) {
+            Ok(database) => return database,
+            Err(held) => database = held,
+        }
+        std::thread::sleep(Duration::from_micros(100));
+    }
 }
 
 /// What became of a transaction.
@@ -381,8 +402,13 @@ enum Ran {
     Failed { expected: Option<u64>, error: StoreError },
 }
 
-fn run(txn: redb::WriteTransaction, work: &mut dyn FnMut(&Txn<'_>) -> Result<(), StoreError>) -> Ran {
-    let tables = Txn::new(&txn);
+fn run(
+    txn: redb::WriteTransaction,
+    work: &mut dyn FnMut(&Txn<'_>) -> Result<(), StoreError>,
+    touched: &Mutex<Option<Touched>>,
+) -> Ran {
+    let noting = touched.lock().is_some();
+    let tables = Txn::new(&txn, noting);
     let mut expected = 0;
     let worked = work(&tables).and_then(|()| {
         if tables.writes() > 0 {
@@ -393,6 +419,10 @@ fn run(txn: redb::WriteTransaction, work: &mut dyn FnMut(&Txn<'_>) -> Result<(),
         facts::add_bytes(&tables, tables.grown())?;
         tables.write_waiting()
     });
+    // Before the commit: a rewrite that sees the commit must see what it changed.
+    if let (Some(noted), Some(changed)) = (touched.lock().as_mut(), tables.touched()) {
+        noted.merge(changed);
+    }
     let failure = tables.failure();
     drop(tables);
     match (worked, failure) {

@@ -264,13 +264,13 @@ pub fn read_superblock(path: &Path) -> Result<Superblock, BackendError> {
     Ok(Superblock::parse(&place)?)
 }
 
-fn beside(path: &Path) -> PathBuf {
+pub(in crate::store) fn beside(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".new");
     name.into()
 }
 
-fn sync_folder_of(path: &Path) -> io::Result<()> {
+pub(in crate::store) fn sync_folder_of(path: &Path) -> io::Result<()> {
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
