@@ -1,4 +1,5 @@
-//! Power failures of the whole appliance. The real binary founds organizations, takes members in and lets them go, while
+//! Power failures of the whole appliance. The real binary founds organizations, takes members in and lets them go, and seals
+//! its stores under new keys, while
 //! every call that it makes on its files is recorded: keyring, system store, organizations' stores, names and folders. The
 //! record is replayed to every point, with what was not synced there, gone, or torn; each state must open, finish what was
 //! begun, and then say the same in every file: all that was answered, and nothing half.
@@ -32,7 +33,7 @@ use workrun::{
     ids::OrgId,
     people::{directory, members, reconcile, sagas},
     seal::{Keyring, RootKey},
-    store::{Layout, Shelf, Store, StoreError, Stores},
+    store::{Layout, Shelf, Store, StoreError, Stores, key_of_file},
     text::MailAddress,
 };
 
@@ -83,6 +84,8 @@ fn record() -> Record {
     hana.post(&format!("/o/{}/departure", orgs[1]), &[]).expect(303);
     belonging.insert((MEMBER, orgs[1].parse().expect("an id")), false);
     answered(&belonging);
+    appliance.command(&["keys", "rotate"]);
+    answered(&belonging);
     assert!(appliance.stop().success());
 
     let bounds: Vec<usize> = answers.iter().map(|(bound, _)| *bound).collect();
@@ -106,10 +109,10 @@ fn examine(folder: &Path, root: &RootKey, now: &Belonging, then: &Belonging) -> 
     let said = |what: &str, error: &dyn std::fmt::Display| format!("{what}: {error}");
     let keyring = Keyring::open(&layout.keyring(), root.clone()).map_err(|error| said("the keyring", &error))?;
     let keyring = Arc::new(keyring);
-    let system =
-        Store::open(&layout.system(), keyring.system_key(), 1 << 20).map_err(|error| said("system", &error))?;
+    let system = Store::open(&layout.system(), key_of_file(&keyring, &layout.system(), keyring.system_key()), 1 << 20)
+        .map_err(|error| said("system", &error))?;
     let shelf = Arc::new(Shelf::new(layout, Arc::clone(&keyring), 1 << 20, 8));
-    let stores = Stores::new(system, shelf, keyring);
+    let stores = Stores::new(system, shelf, keyring).map_err(|error| said("system", &error))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(sagas::resume(&stores)).map_err(|error| said("what was begun", &error))?;
     for org in stores.organizations() {

@@ -1,12 +1,12 @@
 //! What the command line asks of an appliance, running or not.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use serde_json::json;
 
 use crate::{
     clock::{Clock, Timestamp},
-    config::Config,
+    config::{Config, SecretSource},
     control::{Failure, Handler, Request, Response},
     ids::{OrgId, Secret, TokenId, UserId},
     mail::{self, MailKind, courier::Postbox},
@@ -25,7 +25,10 @@ use crate::{
     },
 };
 
-use super::foundation::Foundation;
+use super::{
+    foundation::Foundation,
+    rotation::{self, Scope},
+};
 
 /// The language of mail to people who chose none: the command line has no reader to ask.
 const LANGUAGE: &str = "ja";
@@ -36,6 +39,8 @@ pub struct Commands {
     clock: Clock,
     public_url: String,
     postbox: Arc<Postbox>,
+    /// Where the root key stands, if it comes from a file.
+    root_key_file: Option<PathBuf>,
     /// The running appliance, if it runs.
     running: Option<Running>,
 }
@@ -45,6 +50,13 @@ pub struct Running {
     pub app: Arc<App>,
     /// Whether the run before ended without closing its stores.
     pub recovered: bool,
+}
+
+fn root_key_file(config: &Config) -> Option<PathBuf> {
+    match &config.root_key {
+        SecretSource::File(path) => Some(path.clone()),
+        _ => None,
+    }
 }
 
 fn refused(error: &PeopleError) -> Failure {
@@ -64,18 +76,20 @@ impl Commands {
             clock: Clock::System,
             public_url: super::serve::public_url(config, config.listen.first().copied()),
             postbox: Arc::default(),
+            root_key_file: root_key_file(config),
             running: None,
         }
     }
 
     /// For the appliance that runs in this process.
     #[must_use]
-    pub fn running(app: Arc<App>, recovered: bool) -> Self {
+    pub fn running(config: &Config, app: Arc<App>, recovered: bool) -> Self {
         Self {
             stores: Arc::clone(&app.stores),
             clock: app.clock.clone(),
             public_url: app.public_url.clone(),
             postbox: Arc::clone(&app.postbox),
+            root_key_file: root_key_file(config),
             running: Some(Running { app, recovered }),
         }
     }
@@ -171,7 +185,7 @@ impl Commands {
 
     async fn create_token(&self, org: &str, role: &str) -> Response {
         let missing = || Failure::new(format!("there is no organization {org}")).hint("`workrun org list` names them");
-        let id: OrgId = org.parse().map_err(|_| missing())?;
+        let id = self.known_organization(org)?;
         let role = Role::from_name(role)
             .ok_or_else(|| Failure::new(format!("no role `{role}`: owner, admin, member or guest")))?;
         let store = self.stores.organization(id).map_err(|_| missing())?;
@@ -231,6 +245,12 @@ impl Commands {
         Ok(status)
     }
 
+    fn known_organization(&self, org: &str) -> Result<OrgId, Failure> {
+        let known = org.parse().ok().filter(|id| self.stores.keyring().organization_key(*id).is_some());
+        let missing = || Failure::new(format!("there is no organization {org}")).hint("`workrun org list` names them");
+        known.ok_or_else(missing)
+    }
+
     fn list_keys(&self) -> serde_json::Value {
         let items: Vec<_> = self
             .stores
@@ -278,6 +298,19 @@ impl Handler for Commands {
             Request::TokenCreate { org, role } => self.create_token(&org, &role).await,
             Request::Status => self.status().await,
             Request::KeysList => Ok(self.list_keys()),
+            Request::KeysRotate { org } => {
+                let scope = match org {
+                    None => Scope::All,
+                    Some(org) => Scope::Organization(self.known_organization(&org)?),
+                };
+                rotation::rotate_data_keys(&self.stores, self.clock.now(), scope).await
+            }
+            Request::KeysRotateRoot { out } => {
+                let (stores, source) = (Arc::clone(&self.stores), self.root_key_file.clone());
+                tokio::task::spawn_blocking(move || rotation::rotate_root(&stores, source.as_deref(), out.as_deref()))
+                    .await
+                    .unwrap_or_else(|error| Err(Failure::new(error.to_string())))
+            }
             Request::KeysRecovery => self.renew_recovery_key().await,
         }
     }

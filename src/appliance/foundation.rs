@@ -18,8 +18,10 @@ use crate::{
     control::Failure,
     ids::{base32, random_bytes},
     seal::{KeyKind, Keyring, RecoveryKey, RootKey, peek},
-    store::{Layout, Shelf, Store, StoreError, Stores, Table, make_folder},
+    store::{Layout, Shelf, Store, StoreError, Stores, Table, key_of_file, make_folder},
 };
+
+use super::rotation;
 
 /// Facts about this appliance in the system store: `epoch`.
 const FACTS: Table<String, String> = Table::new("appliance_facts");
@@ -60,6 +62,15 @@ fn lock(layout: &Layout) -> Result<File, Failure> {
             .hint("stop it, or name another folder with --data-dir")
     })?;
     Ok(file)
+}
+
+/// Finishes a change of the root key that was cut off.
+fn settle_root_key(config: &Config, layout: &Layout) -> Result<(), Failure> {
+    match &config.root_key {
+        SecretSource::File(path) => rotation::finish_root(path, &layout.keyring())
+            .map_err(|error| failed("cannot settle the root key's file", path, &error)),
+        _ => Ok(()),
+    }
 }
 
 /// The root key as it is, or a new one where nothing is sealed yet.
@@ -142,6 +153,7 @@ impl Foundation {
                 .hint("make one with `workrun init`, or name its folder with --data-dir"));
         }
         let lock = lock(&layout)?;
+        settle_root_key(config, &layout)?;
         let root = root_key(config, &layout)?;
         let keyring = Keyring::open(&layout.keyring(), root).map_err(|error| keyring_failure(&error))?;
         Self::over(config, layout, lock, keyring)
@@ -151,7 +163,7 @@ impl Foundation {
         let cache_bytes = config.store_cache_mib << 20;
         let path = layout.system();
         let system = if path.exists() {
-            Store::open(&path, keyring.system_key(), cache_bytes)
+            Store::open(&path, key_of_file(&keyring, &path, keyring.system_key()), cache_bytes)
         } else if keyring.list().iter().any(|key| matches!(key.kind, KeyKind::Organization(_))) {
             return Err(Failure::new(format!("the system's store {} is missing", path.display()))
                 .kept("the organizations' files are untouched")
@@ -164,7 +176,8 @@ impl Foundation {
         let epoch = epoch(&system).map_err(|error| store_failure(&error))?;
         let keyring = Arc::new(keyring);
         let shelf = Arc::new(Shelf::new(layout.clone(), Arc::clone(&keyring), cache_bytes, config.stores_open_max));
-        Ok(Self { layout, stores: Arc::new(Stores::new(system, shelf, keyring)), epoch, _lock: lock })
+        let stores = Stores::new(system, shelf, keyring).map_err(|error| store_failure(&error))?;
+        Ok(Self { layout, stores: Arc::new(stores), epoch, _lock: lock })
     }
 
     /// Closes every store cleanly.

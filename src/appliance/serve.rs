@@ -163,7 +163,7 @@ pub async fn run(config: Config, clock: Clock, foundation: Foundation, greeting:
     let listener = control::Listener::bind(&config.data_dir).await.map_err(|error| Failure::from(&error))?;
 
     let mut parts = JoinSet::new();
-    let commands = Arc::new(Commands::running(Arc::clone(&app), mark.recovered));
+    let commands = Arc::new(Commands::running(&config, Arc::clone(&app), mark.recovered));
     let mut control_stop = stopping.clone();
     parts.spawn(listener.serve(commands, async move {
         let _ = control_stop.wait_for(|stop| *stop).await;

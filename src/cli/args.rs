@@ -58,7 +58,7 @@ pub(super) enum Command {
     },
     /// Say how the appliance is
     Status,
-    /// List the keys, or make a new recovery key
+    /// List and rotate the keys, or make a new recovery key
     Keys {
         #[command(subcommand)]
         command: KeysCommand,
@@ -113,6 +113,18 @@ pub(super) enum TokenCommand {
 pub(super) enum KeysCommand {
     /// List ids and ages of keys, never keys
     List,
+    /// Make new data keys and seal the stores under them, while the appliance serves
+    Rotate {
+        /// Only this organization's store
+        #[arg(long, value_name = "ORG", conflicts_with = "root")]
+        org: Option<String>,
+        /// Instead, make a new root key and seal the keyring to it
+        #[arg(long)]
+        root: bool,
+        /// Write the new root key to this new file; needed where the present one does not come from a file
+        #[arg(long, value_name = "FILE", requires = "root")]
+        root_key_out: Option<PathBuf>,
+    },
     /// Make a new recovery key in the old one's place, shown on a terminal only
     Recovery {
         /// Write it to a new file instead

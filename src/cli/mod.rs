@@ -119,6 +119,13 @@ async fn perform(command: &Command, config: Config, output: Output, engine: &imp
             return renew_recovery_key(config, out.as_deref(), output, engine).await;
         }
         Command::Keys { command: KeysCommand::List } => Request::KeysList,
+        Command::Keys { command: KeysCommand::Rotate { root: false, org, .. } } => {
+            Request::KeysRotate { org: org.clone() }
+        }
+        Command::Keys { command: KeysCommand::Rotate { root: true, root_key_out, .. } } => {
+            let out = root_key_out.as_deref().map(std::path::absolute).transpose();
+            Request::KeysRotateRoot { out: out.map_err(|error| Failure::new(format!("--root-key-out: {error}")))? }
+        }
         Command::SignInLink { mail, operator } => Request::SignInLink { mail: mail.clone(), operator: *operator },
         Command::Org { command: OrgCommand::Create { name, owner } } => {
             Request::OrgCreate { name: name.clone(), owner: owner.clone() }

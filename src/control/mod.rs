@@ -52,6 +52,10 @@ pub enum Request {
     Status,
     /// Key ids, versions and ages, never keys: `{"items":[{…}]}`.
     KeysList,
+    /// New data keys, under which the stores are rewritten: `{"items":[{"kind","organization","version",…}]}`.
+    KeysRotate { org: Option<String> },
+    /// A new root key for the keyring, in its file's place or in a new file: `{"root_key","file"}`.
+    KeysRotateRoot { out: Option<PathBuf> },
     /// A new recovery key in the old one's place, which the command shows or files: `{"recovery_key", …}`.
     KeysRecovery,
 }

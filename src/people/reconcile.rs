@@ -76,7 +76,8 @@ mod tests {
         std::fs::create_dir_all(layout.live()).expect("a folder");
         let system = Store::create(&layout.system(), keyring.system_key(), 1 << 20).expect("a store");
         let keyring = Arc::new(keyring);
-        Stores::new(system, Arc::new(Shelf::new(layout, Arc::clone(&keyring), 1 << 20, 8)), keyring)
+        let shelf = Arc::new(Shelf::new(layout, Arc::clone(&keyring), 1 << 20, 8));
+        Stores::new(system, shelf, keyring).expect("stores")
     }
 
     fn mail(text: &str) -> MailAddress {
@@ -137,7 +138,8 @@ mod tests {
         std::fs::remove_file(layout.system()).expect("removed");
         let keyring = Arc::clone(stores.keyring());
         let system = Store::create(&layout.system(), keyring.system_key(), 1 << 20).expect("a store");
-        stores = Stores::new(system, Arc::new(Shelf::new(layout, Arc::clone(&keyring), 1 << 20, 8)), keyring);
+        let shelf = Arc::new(Shelf::new(layout, Arc::clone(&keyring), 1 << 20, 8));
+        stores = Stores::new(system, shelf, keyring).expect("stores");
         assert_eq!(stores.organizations(), [org]);
         assert_eq!(organization(&stores, org).await.expect("mended"), Mended { organizations: 1, people: 2 });
         assert_eq!(belongs(&stores, "owner@example.jp"), Some((owner, vec![org])));

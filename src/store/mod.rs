@@ -25,7 +25,7 @@ pub use facts::bytes_held;
 pub use folder::make_folder;
 pub use rewrite::{Progress, Rewritten};
 pub use shelf::{Layout, Shelf};
-pub use stores::Stores;
+pub use stores::{Stores, key_of_file};
 pub use table::{Key, Record, Table, decode, encode};
 pub use txn::Txn;
 pub use view::{Order, Read, Span, View};

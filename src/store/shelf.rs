@@ -8,7 +8,7 @@ use std::{
 
 use parking_lot::Mutex;
 
-use super::{Store, StoreError, make_folder};
+use super::{Store, StoreError, key_of_file, make_folder};
 use crate::{ids::OrgId, seal::Keyring};
 
 /// Where everything of the data folder stands. What a restore swaps is under `live`; what must outlive it is beside it.
@@ -129,8 +129,9 @@ impl Shelf {
             slot.used = tick;
             return Ok(Arc::clone(&slot.store));
         }
-        let key = self.keyring.organization_key(org).ok_or(StoreError::Missing)?;
-        let store = Store::open(&self.layout.organization_store(org), key, self.cache_bytes)?;
+        let active = self.keyring.organization_key(org).ok_or(StoreError::Missing)?;
+        let path = self.layout.organization_store(org);
+        let store = Store::open(&path, key_of_file(&self.keyring, &path, active), self.cache_bytes)?;
         slots.open.insert(org, Slot { store: Arc::clone(&store), used: tick });
         // Closed under the lock: the same file must not be opened again before it is.
         for idle in evict(&mut slots, self.open_max) {

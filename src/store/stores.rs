@@ -1,30 +1,55 @@
 //! All stores of one appliance, and the keyring that opens them.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
-use super::{Shelf, Store, StoreError};
+use minicbor::bytes::ByteArray;
+
+use super::{Shelf, Store, StoreError, Table, backend};
 use crate::{
-    ids::OrgId,
-    seal::{DataKey, KeyKind, KeyState, Keyring},
+    ids::{OrgId, random_bytes},
+    seal::{DataKey, KeyId, KeyKind, KeyState, Keyring},
     text::MailAddress,
 };
 
 /// What the HMAC over mail addresses is for.
 const MAIL_PURPOSE: &str = "workrun mail index";
+/// Secrets of the system's store by name: `index`, under which it looks up what it must not know. They stay when the key
+/// that seals the store is changed.
+const SECRETS: Table<String, ByteArray<32>> = Table::new("store_secrets");
+
+/// The key version that a store's file names, if it is a version of `active` that still opens; else `active`, under which
+/// opening the file then says what is wrong.
+#[must_use]
+pub fn key_of_file(keyring: &Keyring, path: &Path, active: DataKey) -> DataKey {
+    let named = backend::read_superblock(path).ok().filter(|superblock| superblock.key_id == active.id());
+    named.and_then(|superblock| keyring.key(superblock.key_id, superblock.key_version)).unwrap_or(active)
+}
 
 /// The system's store, the organizations' stores and their keys.
 pub struct Stores {
     system: Arc<Store>,
-    system_key: DataKey,
+    index_key: DataKey,
     shelf: Arc<Shelf>,
     keyring: Arc<Keyring>,
 }
 
 impl Stores {
     /// Puts the parts together.
-    #[must_use]
-    pub fn new(system: Arc<Store>, shelf: Arc<Shelf>, keyring: Arc<Keyring>) -> Self {
-        Self { system, system_key: keyring.system_key(), shelf, keyring }
+    ///
+    /// # Errors
+    /// What the system's store says.
+    pub fn new(system: Arc<Store>, shelf: Arc<Shelf>, keyring: Arc<Keyring>) -> Result<Self, StoreError> {
+        let name = "index".to_owned();
+        let secret = match system.view(|view| view.get(&SECRETS, &name))? {
+            Some(secret) => secret,
+            None => {
+                let fresh = ByteArray::from(random_bytes::<32>());
+                system.write_now(|txn| txn.put(&SECRETS, &name, &fresh))?;
+                fresh
+            }
+        };
+        let index_key = DataKey::from_bytes(KeyId([0; 16]), 0, secret.into());
+        Ok(Self { system, index_key, shelf, keyring })
     }
 
     /// The system's store.
@@ -70,10 +95,11 @@ impl Stores {
         &self.keyring
     }
 
-    /// What an address is looked up by in the system store: HMAC-SHA256 of its folded form under the system's key.
+    /// What an address is looked up by in the system store: HMAC-SHA256 of its folded form under a secret of
+    /// the system's store.
     #[must_use]
     pub fn mail_mac(&self, mail: &MailAddress) -> [u8; 32] {
-        self.system_key.mac(MAIL_PURPOSE, mail.folded().as_bytes())
+        self.index_key.mac(MAIL_PURPOSE, mail.folded().as_bytes())
     }
 
     /// Closes every store cleanly.

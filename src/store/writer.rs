@@ -216,6 +216,30 @@ impl Store {
         }
     }
 
+    /// The file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The key that seals the file.
+    #[must_use]
+    pub fn key(&self) -> DataKey {
+        self.key.lock().clone()
+    }
+
+    /// The version of the key that seals the file.
+    #[must_use]
+    pub fn key_version(&self) -> u32 {
+        self.key.lock().version()
+    }
+
+    /// Whether a sync failed, so that the store can only be read until it is rewritten.
+    #[must_use]
+    pub fn is_reading_only(&self) -> bool {
+        self.reading_only.load(Ordering::Acquire)
+    }
+
     /// Whether a command waits or is being written.
     pub(super) fn busy(&self) -> bool {
         self.queue.is_busy()
@@ -353,11 +377,14 @@ impl Store {
         }
         // The same file must not be opened again before nobody holds it any more.
         drop(guard.take().map(last_holder));
-        match backend::open_database(&self.path, &self.key.lock(), self.cache_bytes) {
+        let reading_only = self.reading_only.load(Ordering::Acquire);
+        // A file that must not be written is recovered in memory.
+        let open = if reading_only { backend::open_database_for_reading } else { backend::open_database };
+        match open(&self.path, &self.key.lock(), self.cache_bytes) {
             Ok(database) => *guard = Some(Arc::new(database)),
             Err(error) => tracing::error!(%error, "a store cannot be opened again"),
         }
-        self.reading_only.load(Ordering::Acquire)
+        reading_only
     }
 
     /// After an I/O error redb refuses everything, so the file is opened afresh; then the count of commits tells whether

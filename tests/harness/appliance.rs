@@ -59,6 +59,17 @@ pub struct Appliance {
     endpoint: Endpoint,
 }
 
+/// Syncs fail while it lives.
+pub struct BrokenSyncs(Child);
+
+impl Drop for BrokenSyncs {
+    fn drop(&mut self) {
+        // Asked to end, it lets go of the process first.
+        let _ = kill_process(Pid::from_child(&self.0), Signal::INT);
+        let _ = self.0.wait();
+    }
+}
+
 impl Appliance {
     /// Over plain HTTP on loopback, without mail.
     pub fn start() -> Self {
@@ -195,6 +206,18 @@ impl Appliance {
         let mut process = self.process.take().expect("it runs");
         process.kill().expect("a signal");
         process.wait().expect("its end");
+    }
+
+    /// Lets every sync of the process fail until what is returned is dropped. It takes a machine that gives traces.
+    pub fn break_syncs(&self) -> BrokenSyncs {
+        let said = self.folder.path().join("broken");
+        let mut command = Command::new("strace");
+        command.args(["-f", "-e", "trace=fdatasync,fsync", "-e", "inject=fdatasync,fsync:error=EIO"]);
+        command.arg("-p").arg(self.pid().to_string()).stdin(Stdio::null()).stdout(Stdio::null());
+        command.stderr(File::create(&said).expect("a file for its output"));
+        let process = command.spawn().expect("`strace`");
+        until("strace to follow the process", || fs::read_to_string(&said).ok()?.contains("attached").then_some(()));
+        BrokenSyncs(process)
     }
 
     /// Fills its disk, or makes room again.

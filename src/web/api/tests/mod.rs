@@ -166,7 +166,7 @@ impl Bench {
         std::fs::create_dir_all(layout.live()).expect("a folder");
         let system = Store::create(&layout.system(), keyring.system_key(), 1 << 20).expect("a store");
         let shelf = Arc::new(Shelf::new(layout.clone(), Arc::clone(&keyring), 1 << 20, 8));
-        let stores = Arc::new(Stores::new(system, shelf, Arc::clone(&keyring)));
+        let stores = Arc::new(Stores::new(system, shelf, Arc::clone(&keyring)).expect("stores"));
         let clock = Clock::fixed(NOW);
         let loopback = tls::Listen::Tcp(SocketAddr::from(([127, 0, 0, 1], 0)));
         let stopped = std::future::pending();
