@@ -117,5 +117,6 @@ def keys():
     show("keyring.file_key", hkdf(b"\3" * 32, key, b"workrun v1 keyring", 32))
 
 
-store()
-keys()
+if __name__ == "__main__":
+    store()
+    keys()

@@ -106,6 +106,9 @@ pub enum KeyringError {
 pub struct Keyring {
     keys: RwLock<Keys>,
     home: Mutex<Option<Home>>,
+    /// Organizations whose keys are to be made by whoever writes the file next: the file is written whole, so those who
+    /// wait for it at the same time share one writing.
+    wanted: Mutex<Vec<(OrgId, Timestamp)>>,
 }
 
 struct Keys {
@@ -181,7 +184,7 @@ impl Keyring {
             path: path.to_owned(),
             what: "the system's keys are missing".to_owned(),
         })?;
-        Ok(Self { keys: RwLock::new(keys), home: Mutex::new(home) })
+        Ok(Self { keys: RwLock::new(keys), home: Mutex::new(home), wanted: Mutex::default() })
     }
 
     /// The system store's key.
@@ -245,25 +248,28 @@ impl Keyring {
         self.keys.read().content.recovery_taken_at
     }
 
-    /// Makes an organization's two keys, on the disk when this returns. Does nothing if it has them.
+    /// Makes an organization's two keys, on the disk when this returns. Does nothing if it has them. Calls that wait at the
+    /// same time share one writing of the file.
     ///
     /// # Errors
     /// [`KeyringError::Erased`], [`KeyringError::Io`], [`KeyringError::ReadOnly`].
     pub fn add_organization(&self, organization: OrgId, now: Timestamp) -> Result<(), KeyringError> {
-        self.change(|content| {
-            if content.is_buried(organization) {
-                return Err(KeyringError::Erased(organization));
+        self.wanted.lock().push((organization, now));
+        let mut home = self.home.lock();
+        let mut wanted = std::mem::take(&mut *self.wanted.lock());
+        if !wanted.iter().any(|(other, _)| *other == organization) {
+            // Somebody else wrote it while this waited; if that failed, it is tried once more here.
+            wanted.push((organization, now));
+        }
+        let home = home.as_mut().ok_or(KeyringError::ReadOnly)?;
+        self.write(home, None, |content| {
+            let before = content.keys.len();
+            for (organization, now) in wanted {
+                content.make_organization(organization, now);
             }
-            let kinds = [KeyKind::Organization(organization), KeyKind::OrganizationLog(organization)];
-            let missing = kinds.into_iter().filter(|kind| {
-                !content.keys.iter().any(|entry| entry.info.kind == *kind && entry.info.state == KeyState::Active)
-            });
-            let missing: Vec<_> = missing.collect();
-            for kind in &missing {
-                content.make_key(*kind, now);
-            }
-            Ok(!missing.is_empty())
-        })
+            Ok(content.keys.len() != before)
+        })?;
+        if self.keys.read().content.is_buried(organization) { Err(KeyringError::Erased(organization)) } else { Ok(()) }
     }
 
     /// Destroys every version of an organization's keys and remembers its id, on the disk when this returns; the old
@@ -389,6 +395,15 @@ impl Keyring {
     ) -> Result<(), KeyringError> {
         let mut home = self.home.lock();
         let home = home.as_mut().ok_or(KeyringError::ReadOnly)?;
+        self.write(home, new_root, edit)
+    }
+
+    fn write(
+        &self,
+        home: &mut Home,
+        new_root: Option<RootKey>,
+        edit: impl FnOnce(&mut Content) -> Result<bool, KeyringError>,
+    ) -> Result<(), KeyringError> {
         let mut content = self.keys.read().content.clone();
         if !edit(&mut content)? {
             return Ok(());

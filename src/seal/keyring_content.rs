@@ -103,6 +103,26 @@ pub(super) struct Content {
 }
 
 impl Content {
+    /// Makes an organization's two keys, unless it has them or was erased.
+    pub fn make_organization(&mut self, organization: OrgId, now: Timestamp) {
+        if self.is_buried(organization) {
+            return;
+        }
+        let active: Vec<KeyKind> = self
+            .keys
+            .iter()
+            .filter(|entry| {
+                entry.info.state == KeyState::Active && entry.info.kind.organization() == Some(organization)
+            })
+            .map(|entry| entry.info.kind)
+            .collect();
+        for kind in [KeyKind::Organization(organization), KeyKind::OrganizationLog(organization)] {
+            if !active.contains(&kind) {
+                self.make_key(kind, now);
+            }
+        }
+    }
+
     /// Makes the next version of a key; the one that was active is retained.
     pub fn make_key(&mut self, kind: KeyKind, now: Timestamp) {
         let (mut id, mut version) = (KeyId(crate::ids::fresh(now)), 1);

@@ -233,3 +233,30 @@ fn a_new_root_key_opens_and_the_old_one_does_not() {
     assert!(matches!(bench.open(), Err(KeyringError::WrongKey { .. })));
     assert_eq!(Keyring::open(&bench.path(), root).unwrap().list(), ring.list());
 }
+
+#[test]
+fn organizations_that_come_at_once_share_a_writing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("keyring");
+    let root = RootKey::fresh();
+    let keyring = Keyring::create(&path, &root, None, Timestamp(1)).unwrap();
+    let erased = OrgId([255; 16]);
+    keyring.destroy_organization(erased, Timestamp(2)).unwrap();
+    let before = keyring.sequence();
+    std::thread::scope(|scope| {
+        for number in 0..64_u8 {
+            let keyring = &keyring;
+            scope.spawn(move || keyring.add_organization(OrgId([number; 16]), Timestamp(3)).unwrap());
+        }
+        assert!(matches!(keyring.add_organization(erased, Timestamp(3)), Err(KeyringError::Erased(_))));
+    });
+    assert!(keyring.sequence() - before <= 65);
+    let again = Keyring::open(&path, root).unwrap();
+    for number in 0..64_u8 {
+        assert!(
+            again.organization_key(OrgId([number; 16])).is_some() && again.log_key(Some(OrgId([number; 16]))).is_some()
+        );
+    }
+    assert_eq!(again.list().len(), 2 + 64 * 2);
+    assert!(again.organization_key(erased).is_none());
+}

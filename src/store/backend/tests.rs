@@ -3,7 +3,7 @@ use std::path::Path;
 use redb::{ReadableTable, StorageBackend, TableDefinition};
 
 use super::*;
-use crate::seal::KeyId;
+use crate::seal::{KeyId, blocks::HeaderCopy};
 
 const TABLE: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("rows");
 const CACHE: usize = 1 << 20;
@@ -305,4 +305,24 @@ fn what_is_written_over_a_read_only_disk_reads_back_from_memory() {
     assert!(disk.read_exact_at(&mut out, 1025).is_err());
     assert!(disk.write_all_at(&[1; 100], 0).is_err());
     assert_eq!(below.0.lock().bytes, [7; 2048]);
+}
+
+/// A bit that flips in either header copy of a file that was closed cleanly costs no commit.
+#[test]
+fn after_a_clean_close_either_header_copy_serves() {
+    for copy in HeaderCopy::BOTH {
+        for at in [0, 7, 8, 31, 32, 351, 352, 367] {
+            let disk = Bench::default();
+            let store = SealedDatabase::create_on(disk.clone(), &key(), 1 << 20).unwrap();
+            for number in 0..5 {
+                insert(&store, number, b"value").unwrap();
+            }
+            store.close().unwrap();
+            let mut byte = [0];
+            disk.read_exact_at(&mut byte, copy.offset() + at).unwrap();
+            disk.write_all_at(&[byte[0] ^ 0x10], copy.offset() + at).unwrap();
+            let store = SealedDatabase::open_on(disk, &key(), 1 << 20).unwrap();
+            assert_eq!(count(&store), 5, "{copy:?}, byte {at}");
+        }
+    }
 }

@@ -1,0 +1,206 @@
+#!/usr/bin/env python3
+"""A second reader of docs/formats/keyring.md and docs/formats/store.md, written from those documents alone.
+
+    read_data_folder.py DATA --root-key FILE | --recovery-key FILE
+
+Opens the keyring by the root key's file or by the recovery key (an age identity), then reads the system's store: its
+superblock, the newer header copy, and every block that was written. Prints one JSON object. Standard library only; it is
+slow and simple on purpose.
+"""
+
+import argparse
+import base64
+import hashlib
+import hmac
+import json
+import pathlib
+import struct
+import sys
+
+from format_vectors import chacha_block, hchacha, hkdf, poly1305
+
+
+class Refused(Exception):
+    """The file is not what was written, or the key is another one."""
+
+
+# ---------------------------------------------------------------- ciphers
+
+def aead_open(key, nonce, sealed, aad):
+    """ChaCha20-Poly1305, RFC 8439 2.8."""
+    text, tag = sealed[:-16], sealed[-16:]
+    pad = lambda data: data + bytes(-len(data) % 16)
+    mac_text = pad(aad) + pad(text) + struct.pack("<QQ", len(aad), len(text))
+    if not hmac.compare_digest(poly1305(chacha_block(key, 0, nonce)[:32], mac_text), tag):
+        raise Refused("it does not authenticate")
+    stream = b"".join(chacha_block(key, 1 + at, nonce) for at in range(-(-len(text) // 64)))
+    return (int.from_bytes(text, "little") ^ int.from_bytes(stream[:len(text)], "little")).to_bytes(len(text), "little")
+
+
+def xchacha_open(key, nonce, sealed, aad):
+    return aead_open(hchacha(key, nonce[:16]), bytes(4) + nonce[16:], sealed, aad)
+
+
+def x25519(scalar, point):
+    """RFC 7748, 5."""
+    p = 2**255 - 19
+    k = int.from_bytes(scalar, "little") & ~7 & (2**255 - 1) | 2**254
+    u = int.from_bytes(point, "little") % 2**255
+    x1, x2, z2, x3, z3, swap = u, 1, 0, u, 1, 0
+    for t in reversed(range(255)):
+        bit = k >> t & 1
+        if swap ^ bit:
+            x2, x3, z2, z3 = x3, x2, z3, z2
+        swap = bit
+        a, b, c, d = x2 + z2, x2 - z2, x3 + z3, x3 - z3
+        aa, bb, da, cb = a * a % p, b * b % p, d * a % p, c * b % p
+        e = aa - bb
+        x3, z3 = (da + cb) ** 2 % p, x1 * (da - cb) ** 2 % p
+        x2, z2 = aa * bb % p, e * (aa + 121665 * e) % p
+    if swap:
+        x2, z2 = x3, z3
+    return (x2 * pow(z2, p - 2, p) % p).to_bytes(32, "little")
+
+
+def bech32_data(text):
+    """The bytes of a Bech32 text (BIP 173); its checksum is not looked at."""
+    digits = ["qpzry9x8gf2tvdw0s3jn54khce6mua7l".index(c) for c in text.lower().rsplit("1", 1)[1][:-6]]
+    bits = int("".join(f"{digit:05b}" for digit in digits), 2) >> (len(digits) * 5 % 8)
+    return bits.to_bytes(len(digits) * 5 // 8, "big")
+
+
+def age_open(file, identity):
+    """A binary age file with one X25519 recipient (c2sp.org/age)."""
+    scalar = bech32_data(identity)
+    own = x25519(scalar, (9).to_bytes(32, "little"))
+    head, rest = file.split(b"\n--- ", 1)
+    mac, rest = rest.split(b"\n", 1)
+    unpadded = lambda text: base64.b64decode(text + b"=" * (-len(text) % 4))
+    lines = head.split(b"\n")
+    at = next(number for number, line in enumerate(lines) if line.startswith(b"-> X25519 "))
+    share, wrapped = unpadded(lines[at].split(b" ")[2]), unpadded(lines[at + 1])
+    wrap = hkdf(share + own, x25519(scalar, share), b"age-encryption.org/v1/X25519", 32)
+    file_key = aead_open(wrap, bytes(12), wrapped, b"")
+    if not hmac.compare_digest(hmac.new(hkdf(b"", file_key, b"header", 32), head + b"\n---", hashlib.sha256).digest(), unpadded(mac)):
+        raise Refused("the age header does not authenticate")
+    key, body, out, count = hkdf(rest[:16], file_key, b"payload", 32), rest[16:], b"", 0
+    while True:
+        chunk, body = body[:65536 + 16], body[65536 + 16:]
+        out += aead_open(key, count.to_bytes(11, "big") + bytes([not body]), chunk, b"")
+        count += 1
+        if not body:
+            return out
+
+
+# ---------------------------------------------------------------- CBOR (RFC 8949), as far as the keyring uses it
+
+def cbor(data, at=0):
+    kind, short = data[at] >> 5, data[at] & 31
+    at += 1
+    if short == 31:
+        value = None
+    elif short < 24:
+        value = short
+    else:
+        size = 1 << short - 24
+        value, at = int.from_bytes(data[at:at + size], "big"), at + size
+    if kind == 0:
+        return value, at
+    if kind == 1:
+        return -1 - value, at
+    if kind in (2, 3):
+        return (data[at:at + value] if kind == 2 else data[at:at + value].decode()), at + value
+    if kind in (4, 5):
+        items = []
+        while (value is None and data[at] != 0xFF) or (value is not None and len(items) < value * (kind - 3)):
+            item, at = cbor(data, at)
+            items.append(item)
+        at += value is None
+        return (items if kind == 4 else dict(zip(items[::2], items[1::2]))), at
+    if kind == 7 and value in (20, 21, 22):
+        return {20: False, 21: True, 22: None}[value], at
+    raise Refused(f"CBOR of kind {kind} is not used here")
+
+
+# ---------------------------------------------------------------- the keyring
+
+def read_keyring(file, root=None, identity=None):
+    if file[:8] != b"WRKKEYS\n":
+        raise Refused("not a keyring")
+    version, n, m, zero = struct.unpack_from("<4I", file, 8)
+    if version != 1 or zero or 160 + n + m != len(file):
+        raise Refused("the keyring's header is damaged")
+    sealed, age = file[160:160 + n], file[160 + n:]
+    if root is not None:
+        if hkdf(b"", root, b"workrun v1 fingerprint", 8) != file[24:32]:
+            raise Refused("another root key")
+        plain = xchacha_open(hkdf(file[56:88], root, b"workrun v1 keyring", 32), sealed[:24], sealed[24:], file[:160])
+        if hashlib.sha256(age).digest() != file[88:120]:
+            raise Refused("the part for the recovery key is another one")
+    else:
+        plain = age_open(age, identity)
+    content, _ = cbor(plain)
+    if content[0] != int.from_bytes(file[32:40], "little"):
+        raise Refused("the keyring's parts are of different ages")
+    for described in content[1]:
+        key = described.get(1)
+        if key is not None and hkdf(b"", key, b"workrun v1 fingerprint", 8) != described[0][5]:
+            raise Refused("a key is not the one described")
+    return content
+
+
+# ---------------------------------------------------------------- the store
+
+def read_store(file, keys):
+    if file[:8] != b"WRKSTORE" or int.from_bytes(file[8:12], "little") != 1:
+        raise Refused("not a store of format 1")
+    file_id, key_id, version, fingerprint = file[16:32], file[32:48], int.from_bytes(file[48:52], "little"), file[56:64]
+    key = next((key[1] for key in keys if (key[0][0], key[0][1]) == (key_id, version)), None)
+    if key is None or hkdf(b"", key, b"workrun v1 fingerprint", 8) != fingerprint:
+        raise Refused("the store needs another key")
+    mac_key = hkdf(b"", key, b"workrun v1 mac store superblock", 32)
+    if not hmac.compare_digest(hmac.new(mac_key, file[:4064], hashlib.sha256).digest(), file[4064:4096]):
+        raise Refused("the superblock is damaged")
+    block_key = hkdf(file_id, key, b"workrun v1 block", 32)
+    headers = {}
+    for place in (4096, 8192):
+        copy = file[place:place + 4096]
+        try:
+            seq = copy[:8]
+            headers[int.from_bytes(seq, "little")] = xchacha_open(block_key, copy[8:32], copy[32:368], file_id + b"\x01" + seq)
+        except Refused:
+            pass
+    if not headers:
+        raise Refused("neither header copy authenticates")
+    blocks = 0
+    for index in range(1, (len(file) - 16384) // 4608 + 1):
+        block = file[16384 + (index - 1) * 4608:][:4608]
+        if not any(block):
+            continue
+        if any(block[4136:]):
+            raise Refused(f"the padding of block {index} is not zero")
+        xchacha_open(block_key, block[:24], block[24:4136], file_id + b"\x00" + struct.pack("<Q", index))
+        blocks += 1
+    return {"header_copies": len(headers), "redb": headers[max(headers)][:4].decode("latin-1"), "blocks": blocks, "key_version": version}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("data", type=pathlib.Path)
+    parser.add_argument("--root-key", type=pathlib.Path)
+    parser.add_argument("--recovery-key", type=pathlib.Path)
+    args = parser.parse_args()
+    root = bytes.fromhex(args.root_key.read_text().strip()) if args.root_key else None
+    lines = args.recovery_key.read_text().splitlines() if args.recovery_key else []
+    identity = next((line.strip() for line in lines if line.startswith("AGE-SECRET-KEY-1")), None)
+    try:
+        content = read_keyring((args.data / "keyring").read_bytes(), root, identity)
+        store = read_store((args.data / "live" / "system.store").read_bytes(), content[1])
+    except Refused as refusal:
+        sys.exit(f"refused: {refusal}")
+    active = sum(key[0][3] == 0 for key in content[1])
+    print(json.dumps({"sequence": content[0], "keys": len(content[1]), "active": active, **store}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,55 @@
+//! A reader that knows only the documents of the formats opens what the appliance writes: `tests/read_data_folder.py`.
+
+mod harness;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+use harness::Appliance;
+use serde_json::Value;
+
+fn read(data: &Path, flag: &str, key: &Path) -> Output {
+    let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/read_data_folder.py");
+    let mut command = Command::new("python3");
+    command.arg("-B").arg(script).arg(data).arg(flag).arg(key);
+    command.output().expect("python3, which the tests need")
+}
+
+fn found(output: &Output) -> Value {
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).expect("a JSON document")
+}
+
+#[test]
+fn the_documents_suffice_to_open_keyring_and_store() {
+    let mut appliance = Appliance::start();
+    appliance.found("青空商会", "owner@example.test");
+    let recovery = appliance.data().join("../recovery.txt");
+    appliance.command(&["keys", "recovery", "--out", recovery.to_str().expect("a path")]);
+    appliance.command(&["keys", "rotate"]);
+    appliance.stop();
+
+    let keys = appliance.command(&["keys", "list"])["items"].as_array().expect("keys").len() as u64;
+    for (flag, key) in [("--root-key", appliance.root_key()), ("--recovery-key", recovery)] {
+        let seen = found(&read(&appliance.data(), flag, &key));
+        assert_eq!((seen["keys"].as_u64(), seen["key_version"].as_u64()), (Some(keys), Some(2)), "{seen}");
+        assert_eq!((seen["redb"].as_str(), seen["header_copies"].as_u64()), (Some("redb"), Some(2)), "{seen}");
+        assert!(seen["blocks"].as_u64().is_some_and(|blocks| blocks > 5), "{seen}");
+    }
+
+    // And not by anything else.
+    let path = appliance.data().join("live/system.store");
+    let mut bytes = fs::read(&path).expect("the store");
+    let written =
+        (0..1_000).map(|block| 16_384 + block * 4_608).find(|at| bytes[*at..*at + 24] != [0; 24]).expect("a block");
+    bytes[written + 100] ^= 1;
+    fs::write(&path, &bytes).expect("written");
+    assert!(!read(&appliance.data(), "--root-key", &appliance.root_key()).status.success(), "a flipped bit");
+    let other = appliance.data().join("../other.key");
+    fs::write(&other, format!("{}\n", "01".repeat(32))).expect("a key");
+    let refused = read(&appliance.data(), "--root-key", &other);
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("another root key"));
+}
