@@ -82,11 +82,17 @@ impl Appliance {
     }
 
     pub fn with(setup: Setup) -> Self {
+        Self::of_folder(setup, |_, _| {})
+    }
+
+    /// On a data folder and with a root key that `furnish` puts in their places.
+    pub fn of_folder(setup: Setup, furnish: impl FnOnce(&Path, &Path)) -> Self {
         let folder = tempfile::Builder::new().prefix("workrun-").tempdir().expect("a folder");
         fs::write(folder.path().join("config.toml"), "").expect("an empty configuration");
         let mailbox = setup.mail.then(Mailbox::start);
         let nowhere = Endpoint { at: SocketAddr::from(([127, 0, 0, 1], 0)), origin: String::new(), root: None };
         let mut appliance = Self { folder, setup, mailbox, process: None, endpoint: nowhere };
+        furnish(&appliance.data(), &appliance.root_key());
         appliance.begin();
         appliance
     }

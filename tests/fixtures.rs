@@ -1,0 +1,98 @@
+//! Data folders of every format that was ever released, opened by the newest code. `tests/fixtures/v1/` is one of store
+//! format 1, schema 1 and keyring format 1; `cargo test --test fixtures -- --ignored` wrote it, and is run again only to
+//! add the next version beside it.
+
+mod harness;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use harness::{Appliance, Setup};
+use serde_json::json;
+
+fn fixture(version: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(version)
+}
+
+/// Files below a folder, by their path in it, without what only a running process needs.
+fn files(folder: &Path, below: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(below).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            files(folder, &path, found);
+        } else if path.is_file() && !path.ends_with("lock") && !path.ends_with("running") {
+            found.push(path.strip_prefix(folder).expect("inside").to_owned());
+        }
+    }
+}
+
+#[test]
+fn a_data_folder_of_version_1_is_opened_and_goes_on() {
+    let appliance = Appliance::of_folder(Setup::default(), |data, root_key| {
+        let fixture = fixture("v1");
+        let mut packed = Vec::new();
+        files(&fixture, &fixture, &mut packed);
+        for path in packed {
+            let bytes = zstd::decode_all(fs::File::open(fixture.join(&path)).expect("a fixture")).expect("zstd");
+            let name = path.with_extension("");
+            let target = if name.as_os_str() == "root.key" { root_key.to_owned() } else { data.join(name) };
+            fs::create_dir_all(target.parent().expect("a folder")).expect("a folder");
+            fs::write(&target, bytes).expect("written");
+        }
+        let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+        fs::set_permissions(root_key, private).expect("its mode");
+    });
+    let orgs = appliance.command(&["org", "list"]);
+    assert_eq!(orgs["items"][0]["name"], "青空商会", "{orgs}");
+    let org = orgs["items"][0]["id"].as_str().expect("an id").to_owned();
+    let api = appliance.api(&org, "owner");
+    let boards = api.all("boards", 10);
+    assert_eq!(boards[0]["name"], "問い合わせ");
+    let board = boards[0]["id"].as_str().expect("an id").to_owned();
+    let cards = api.all(&format!("boards/{board}/cards"), 10);
+    assert_eq!(cards.len(), 3);
+    let first = cards.iter().find(|card| card["number"] == 1).expect("the first card");
+    assert_eq!((&first["title"], &first["fields"]["name"]), (&json!("見積もりのご相談"), &json!("見本商店")));
+    let id = first["id"].as_str().expect("an id");
+    let timeline = api.all(&format!("cards/{id}/timeline"), 10);
+    assert!(timeline.iter().any(|entry| entry.to_string().contains("折り返します")), "{timeline:?}");
+    // And it goes on.
+    let made = api.post(&format!("boards/{board}/cards"), &json!({ "title": "新しい版で" })).expect(201).json();
+    assert_eq!(made["number"], 4);
+    appliance.sign_in("owner@example.test").get(&format!("/o/{org}/members")).expect(200);
+}
+
+#[test]
+#[ignore = "writes the fixture of the present version"]
+fn write_the_fixture() {
+    let mut appliance = Appliance::start();
+    let org = appliance.found("青空商会", "owner@example.test");
+    let api = appliance.api(&org, "owner");
+    let board = api.board("問い合わせ", &["新着", "対応中"], &[("name", "お名前")]);
+    let board = board["id"].as_str().expect("an id");
+    let card =
+        json!({ "title": "見積もりのご相談", "fields": { "name": "見本商店" }, "body": "**至急**お願いします。" });
+    let card = api.post(&format!("boards/{board}/cards"), &card).expect(201).json();
+    let id = card["id"].as_str().expect("an id");
+    api.post(&format!("cards/{id}/comments"), &json!({ "body": "折り返します。" })).expect(201);
+    api.post(&format!("boards/{board}/cards"), &json!({ "title": "二件目" })).expect(201);
+    let hook = api.hook(board, "secret-url");
+    appliance.deliver(hook["url"].as_str().expect("an address"), &[], "title=三件目".as_bytes()).expect(200);
+    appliance.stop();
+    let (data, target) = (appliance.data(), fixture("v1"));
+    let mut found = Vec::new();
+    files(&data, &data, &mut found);
+    let pack = |from: &Path, to: &Path| {
+        fs::create_dir_all(to.parent().expect("a folder")).expect("a folder");
+        let bytes = zstd::encode_all(fs::File::open(from).expect("a file"), 19).expect("zstd");
+        fs::write(to, bytes).expect("written");
+    };
+    for path in found {
+        let mut name = target.join(&path).into_os_string();
+        name.push(".zst");
+        pack(&data.join(&path), Path::new(&name));
+    }
+    pack(&appliance.root_key(), &target.join("root.key.zst"));
+}
