@@ -77,6 +77,7 @@ async function furnished(t, language) {
     organizations: "/organizations",
     console: "/console",
     "console organizations": "/console/organizations",
+    "console organization": `/console/organizations/${org}`,
     "console mail": "/console/mail",
     "API documents": "/api/docs",
     "an error": "/o/nowhere",
