@@ -34,7 +34,7 @@ for (const language of ["ja", "en"]) {
     const { office, appliance } = await scene(t, org);
     const owner = await Reader.open(t, browser, { language });
     await ask(owner, appliance, OWNER);
-    const letter = await office.letter(OWNER);
+    const letter = await office.codeLetter(OWNER);
     const right = code(letter);
     assert.ok(letter.subject.includes(right), "the code stands in the subject");
     assert.match(letter.body, language === "ja" ? /サインインのコードです/ : /sign-in code/i);
@@ -66,7 +66,7 @@ for (const language of ["ja", "en"]) {
     const owner = await Reader.open(t, browser, { language });
     const scanner = await Reader.open(t, browser, { language });
     await ask(owner, appliance, OWNER);
-    const link = address(await office.letter(OWNER));
+    const link = address(await office.codeLetter(OWNER));
 
     await scanner.open(link);
     await scanner.heading("gate-link-elsewhere-title").waitFor();

@@ -54,6 +54,15 @@ export class PostOffice {
     return mails.filter((mail) => mail.to.includes(address));
   }
 
+  /** The first mail with a code to `address`, waited for: who was made an owner has had another mail before. */
+  async codeLetter(address) {
+    return until(async () => {
+      const letter = (await this.to(address)).find(code);
+      if (!letter) throw new Error(`no mail with a code to ${address}`);
+      return letter;
+    });
+  }
+
   /** The mail number `count` to `address`, waited for. */
   async letter(address, count = 1) {
     return until(async () => {
@@ -65,7 +74,7 @@ export class PostOffice {
 }
 
 /** The six digits with which a sign-in mail begins. */
-export const code = (letter) => letter.body.match(/^\s*(\d{6})\s/)[1];
+export const code = (letter) => letter.body.match(/^\s*(\d{6})\s/)?.[1];
 
 /** The first address in a mail. */
 export const address = (letter) => letter.body.match(/https:\/\/\S+/)[0];
