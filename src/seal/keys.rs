@@ -18,6 +18,7 @@ use super::{
     aead::{Cipher, Unsealed},
     blocks::BlockCipher,
     durable, hex,
+    stream::{Opening, Sealing, StreamCipher},
 };
 use crate::ids::random_bytes;
 
@@ -35,6 +36,7 @@ const KEYRING: &str = "workrun v1 keyring";
 const SEAL: &str = "workrun v1 seal ";
 const MAC: &str = "workrun v1 mac ";
 const BLOCK: &str = "workrun v1 block";
+const STREAM: &str = "workrun v1 stream";
 
 /// The key that opens the keyring: 32 bytes, kept outside the data folder, wiped from memory on drop.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
@@ -236,6 +238,21 @@ impl DataKey {
     #[must_use]
     pub fn block_cipher(&self, file_id: [u8; 16]) -> BlockCipher {
         BlockCipher::new(Cipher::new(derive(&file_id, &self.0.bytes, BLOCK, "")), file_id)
+    }
+
+    /// Seals a stream into `out`. `id` is 32 fresh random bytes, which its reader must be told, and `aad` what the stream
+    /// must be presented with to open.
+    pub fn sealing<W: Write>(&self, id: &[u8; 32], aad: &[u8], out: W) -> Sealing<W> {
+        Sealing::new(out, self.stream_cipher(id), aad)
+    }
+
+    /// Opens the stream that [`Self::sealing`] made with the same id and `aad`.
+    pub fn opening<R: Read>(&self, id: &[u8; 32], aad: &[u8], from: R) -> Opening<R> {
+        Opening::new(from, self.stream_cipher(id), aad)
+    }
+
+    fn stream_cipher(&self, id: &[u8; 32]) -> StreamCipher {
+        StreamCipher::new(&Zeroizing::new(derive::<32>(id, &self.0.bytes, STREAM, "")))
     }
 
     /// The 32 bytes themselves, for the keyring's file only.

@@ -24,6 +24,7 @@ mod keyring_content;
 mod keyring_file;
 mod keys;
 mod recovery;
+pub mod stream;
 
 pub use aead::Unsealed;
 pub use keyring::{Keyring, KeyringError};

@@ -3,8 +3,8 @@
 use super::{Read, StoreError, Table, Txn};
 
 /// `schema` (the version of the tables' layout), `commits` (how many groups the file has taken), `bytes` (of the keys and
-/// values that it holds).
-const FACTS: Table<String, u64> = Table::new("store_facts");
+/// values that it holds), `lineage` (drawn anew when a store is restored: commits count within it).
+pub(super) const FACTS: Table<String, u64> = Table::new("store_facts");
 
 fn fact(view: &dyn Read, name: &str) -> Result<Option<u64>, StoreError> {
     view.get(&FACTS, &name.to_owned())
@@ -17,6 +17,11 @@ pub(super) fn schema(view: &dyn Read) -> Result<Option<u32>, StoreError> {
 
 pub(super) fn set_schema(txn: &Txn<'_>, schema: u32) -> Result<(), StoreError> {
     txn.put(&FACTS, &"schema".to_owned(), &u64::from(schema))
+}
+
+/// What the count of commits counts in; 0 in a store that was never restored.
+pub(super) fn lineage(view: &dyn Read) -> Result<u64, StoreError> {
+    Ok(fact(view, "lineage")?.unwrap_or_default())
 }
 
 /// How many groups the file has taken.

@@ -212,36 +212,89 @@ pub struct ChainReport {
     pub redacted: u64,
 }
 
+/// Follows the chain, event by event.
+#[derive(Debug, Default)]
+pub struct ChainCheck {
+    report: ChainReport,
+    previous: Head,
+    /// The hash of the payload that the last event was written with, until that payload comes by.
+    awaited: Option<[u8; 32]>,
+}
+
+impl ChainCheck {
+    /// The next event.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] if it does not belong here.
+    pub fn event(&mut self, number: u64, header: &Header) -> Result<(), StoreError> {
+        if number != self.previous.number + 1 {
+            return Err(damaged(self.previous.number + 1, "is missing"));
+        }
+        if header.chain != chain_hash(&self.previous.chain, number, header) {
+            return Err(damaged(number, "does not continue the chain"));
+        }
+        self.report.checked += 1;
+        self.report.redacted += u64::from(self.awaited.replace(header.payload).is_some());
+        self.previous = Head { number, chain: header.chain };
+        Ok(())
+    }
+
+    /// The payload of the event that came last.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] if it is not what the event was written with.
+    pub fn payload(&mut self, number: u64, payload: &Payload) -> Result<(), StoreError> {
+        let awaited = self.awaited.take().filter(|_| number == self.previous.number);
+        match awaited {
+            Some(hash) if hash == payload_hash(payload) => Ok(()),
+            Some(_) => Err(damaged(number, "has another payload than it was written with")),
+            None => Err(damaged(number, "has a payload without an event")),
+        }
+    }
+
+    /// The number and the chain hash of the event that came last.
+    #[must_use]
+    pub fn end(&self) -> (u64, [u8; 32]) {
+        (self.previous.number, self.previous.chain)
+    }
+
+    /// The report, after the last event.
+    #[must_use]
+    pub fn finish(self) -> ChainReport {
+        let redacted = self.report.redacted + u64::from(self.awaited.is_some());
+        ChainReport { redacted, ..self.report }
+    }
+}
+
+fn damaged(number: u64, what: &str) -> StoreError {
+    StoreError::Damaged { place: "events", reason: format!("event {number}: {what}") }
+}
+
+/// The last event's number and chain hash, as the store names them; zero before the first.
+///
+/// # Errors
+/// [`StoreError::Disk`] or [`StoreError::Damaged`].
+pub fn end(view: &dyn Read) -> Result<(u64, [u8; 32]), StoreError> {
+    let head = view.get(&HEAD, &())?.unwrap_or_default();
+    Ok((head.number, head.chain))
+}
+
 /// Walks the chain from the first event to the last.
 ///
 /// # Errors
 /// [`StoreError::Damaged`] at the first event that does not belong where it stands.
 pub fn verify(view: &dyn Read) -> Result<ChainReport, StoreError> {
-    let damaged =
-        |number: u64, what: &str| StoreError::Damaged { place: "events", reason: format!("event {number}: {what}") };
-    let mut report = ChainReport::default();
-    let mut previous = Head::default();
+    let mut check = ChainCheck::default();
     view.scan(&EVENTS, &Span::all(), Order::Ascending, |number, header| {
-        if number != previous.number + 1 {
-            return Err(damaged(previous.number + 1, "is missing"));
+        check.event(number, &header)?;
+        if let Some(payload) = view.get(&PAYLOADS, &number)? {
+            check.payload(number, &payload)?;
         }
-        if header.chain != chain_hash(&previous.chain, number, &header) {
-            return Err(damaged(number, "does not continue the chain"));
-        }
-        match view.get(&PAYLOADS, &number)? {
-            Some(payload) if payload_hash(&payload) != header.payload => {
-                return Err(damaged(number, "has another payload than it was written with"));
-            }
-            Some(_) => {}
-            None => report.redacted += 1,
-        }
-        report.checked += 1;
-        previous = Head { number, chain: header.chain };
         Ok(ControlFlow::Continue(()))
     })?;
-    let head = view.get(&HEAD, &())?.unwrap_or_default();
-    if (head.number, head.chain) != (previous.number, previous.chain) {
-        return Err(damaged(head.number, "is named as the last but is not"));
+    let end = end(view)?;
+    if end != check.end() {
+        return Err(damaged(end.0, "is named as the last but is not"));
     }
-    Ok(report)
+    Ok(check.finish())
 }

@@ -214,7 +214,7 @@ type OpenedTable = redb::ReadOnlyTable<Bytes, Bytes>;
 
 /// A committed state. It stands still while writers go on, and holds back the reuse of space while it lives.
 pub struct View {
-    txn: redb::ReadTransaction,
+    pub(super) txn: redb::ReadTransaction,
     opened: RefCell<HashMap<&'static str, Option<Rc<OpenedTable>>>>,
 }
 
