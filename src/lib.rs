@@ -6,6 +6,7 @@
 //! walks through one sign-in, one card and one webhook. Rooms stand in reading order.
 
 pub mod appliance;
+pub mod backup;
 pub mod cli;
 pub mod clock;
 pub mod config;

@@ -383,6 +383,16 @@ impl Keyring {
             .map_err(|source| KeyringError::Io { path: mirror, source })
     }
 
+    /// Opens the copy in `folder`, which [`Self::mirror_to`] made, with the root key of this keyring.
+    ///
+    /// # Errors
+    /// [`KeyringError`].
+    pub fn open_mirror(&self, folder: &Path) -> Result<Self, KeyringError> {
+        let root = self.home.lock().as_ref().map(|home| home.root.clone()).ok_or(KeyringError::ReadOnly)?;
+        let path = folder.join("keyring");
+        Self::of(&path, keyring_file::open(&path, &keyring_file::read(&path)?, &root)?, None)
+    }
+
     /// Applies `edit` to a copy, writes that, and only then shows it. `edit` says whether there is something to write.
     fn change(&self, edit: impl FnOnce(&mut Content) -> Result<bool, KeyringError>) -> Result<(), KeyringError> {
         self.change_with(None, edit)

@@ -51,7 +51,7 @@ impl fmt::Debug for Fingerprint {
 }
 
 /// Bytes in lower-case hexadecimal.
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len() * 2);
     for byte in bytes {
         for digit in [byte >> 4, byte & 0xf] {
@@ -62,7 +62,7 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 /// This product's version as it stands in the clear headers: ASCII, padded with zeros.
-fn product_version() -> [u8; 16] {
+pub(crate) fn product_version() -> [u8; 16] {
     let mut field = [0; 16];
     for (place, byte) in field.iter_mut().zip(env!("CARGO_PKG_VERSION").bytes()) {
         *place = byte;
@@ -71,7 +71,7 @@ fn product_version() -> [u8; 16] {
 }
 
 /// The version in a clear header, which anybody may have written: digits, letters, dots and dashes pass.
-fn shown_version(field: &[u8; 16]) -> String {
+pub(crate) fn shown_version(field: &[u8; 16]) -> String {
     let text: String = field
         .iter()
         .map(|&byte| char::from(byte))
@@ -81,7 +81,7 @@ fn shown_version(field: &[u8; 16]) -> String {
 }
 
 /// A fixed number of bytes at an offset of a buffer that is known to be long enough.
-fn field<const N: usize>(bytes: &[u8], offset: usize) -> [u8; N] {
+pub(crate) fn field<const N: usize>(bytes: &[u8], offset: usize) -> [u8; N] {
     let mut field = [0; N];
     field.copy_from_slice(&bytes[offset..offset + N]);
     field

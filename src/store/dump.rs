@@ -20,6 +20,7 @@ use redb::{ReadOnlyTable, ReadableTable as _, TableDefinition, TableHandle as _}
 use super::{
     Store, StoreError, View,
     backend::{self, Health, SealedDatabase},
+    check::{Passed, RecordCheck},
     facts::{self, FACTS},
     history,
     table::{Key as _, decode, encode},
@@ -31,6 +32,8 @@ use crate::seal::DataKey;
 
 /// Bytes that gather before they are written on.
 const WRITTEN_AT_ONCE: usize = 128 * 1024;
+/// Records between two looks at the disk's health.
+const HEALTH_EVERY: u64 = 1024;
 /// The longest name of a table.
 const NAME_MAX: u64 = 255;
 /// The longest key.
@@ -96,113 +99,137 @@ fn put_number(mut number: u64, out: &mut Vec<u8>) {
     out.push(number as u8);
 }
 
-struct Dumper<'a> {
+/// Where the records of a walk go.
+trait Sink {
+    /// A table begins.
+    fn table(&mut self, name: &str) -> Result<(), DumpError>;
+    /// A record of the `table`th table, from 0.
+    fn record(&mut self, table: usize, key: &[u8], value: &[u8]) -> Result<(), DumpError>;
+}
+
+/// Writes the stream.
+struct Stream<'a> {
     out: &'a mut dyn Write,
     gathered: Vec<u8>,
-    names: Vec<String>,
-    dumped: Dumped,
     progress: &'a mut dyn FnMut(u64),
+}
+
+impl Stream<'_> {
+    fn write_on(&mut self) -> Result<(), DumpError> {
+        self.out.write_all(&self.gathered)?;
+        self.gathered.clear();
+        Ok(())
+    }
+}
+
+impl Sink for Stream<'_> {
+    fn table(&mut self, name: &str) -> Result<(), DumpError> {
+        self.gathered.push(0);
+        put_number(name.len() as u64, &mut self.gathered);
+        self.gathered.extend_from_slice(name.as_bytes());
+        Ok(())
+    }
+
+    fn record(&mut self, table: usize, key: &[u8], value: &[u8]) -> Result<(), DumpError> {
+        put_number(table as u64 + 1, &mut self.gathered);
+        put_number(key.len() as u64, &mut self.gathered);
+        put_number(value.len() as u64, &mut self.gathered);
+        self.gathered.extend_from_slice(key);
+        self.gathered.extend_from_slice(value);
+        (self.progress)((key.len() + value.len()) as u64);
+        if self.gathered.len() >= WRITTEN_AT_ONCE { self.write_on() } else { Ok(()) }
+    }
+}
+
+/// Checks and forgets.
+struct Checking<'a> {
+    check: RecordCheck,
+    progress: &'a mut dyn FnMut(u64),
+}
+
+impl Sink for Checking<'_> {
+    fn table(&mut self, name: &str) -> Result<(), DumpError> {
+        self.check.table(name);
+        Ok(())
+    }
+
+    fn record(&mut self, table: usize, key: &[u8], value: &[u8]) -> Result<(), DumpError> {
+        (self.progress)((key.len() + value.len()) as u64);
+        Ok(self.check.record(table, key, value)?)
+    }
+}
+
+/// Walks one state of a store, table by table.
+struct Walk<'a> {
+    sink: &'a mut dyn Sink,
+    tables: Vec<(String, u64)>,
+    bytes: u64,
     health: Health,
 }
 
 type OpenTable = ReadOnlyTable<Bytes, Bytes>;
 type Records<'t> = std::iter::Peekable<redb::Range<'t, Bytes, Bytes>>;
 
-impl Dumper<'_> {
-    /// Names a table, and returns its number.
-    fn begin(&mut self, name: &str) -> u64 {
-        self.gathered.push(0);
-        put_number(name.len() as u64, &mut self.gathered);
-        self.gathered.extend_from_slice(name.as_bytes());
-        self.names.push(name.to_owned());
-        self.dumped.tables.insert(name.to_owned(), 0);
-        self.names.len() as u64
+impl Walk<'_> {
+    fn begin(&mut self, name: &str) -> Result<usize, DumpError> {
+        self.sink.table(name)?;
+        self.tables.push((name.to_owned(), 0));
+        Ok(self.tables.len() - 1)
     }
 
-    fn record(&mut self, table: u64, key: &[u8], value: &[u8]) -> Result<(), DumpError> {
-        put_number(table, &mut self.gathered);
-        put_number(key.len() as u64, &mut self.gathered);
-        put_number(value.len() as u64, &mut self.gathered);
-        self.gathered.extend_from_slice(key);
-        self.gathered.extend_from_slice(value);
-        self.dumped.bytes += (key.len() + value.len()) as u64;
-        if self.gathered.len() >= WRITTEN_AT_ONCE { self.write_on() } else { Ok(()) }
-    }
-
-    fn write_on(&mut self) -> Result<(), DumpError> {
-        if !self.health.is_sound() {
+    fn record(&mut self, table: usize, key: &[u8], value: &[u8]) -> Result<(), DumpError> {
+        self.sink.record(table, key, value)?;
+        self.bytes += (key.len() + value.len()) as u64;
+        self.tables[table].1 += 1;
+        if self.tables[table].1.is_multiple_of(HEALTH_EVERY) && !self.health.is_sound() {
             // Whoever opens the store afresh after a failure waits for everybody who reads it.
             return Err(StoreError::Disk { reason: "the disk failed while the store was read".to_owned() }.into());
         }
-        self.out.write_all(&self.gathered)?;
-        (self.progress)(self.gathered.len() as u64);
-        self.gathered.clear();
         Ok(())
     }
 
-    fn count(&mut self, table: u64, records: u64) {
-        let name = self.names[table as usize - 1].clone();
-        *self.dumped.tables.entry(name).or_default() += records;
-    }
-
     fn table(&mut self, name: &str, table: &OpenTable) -> Result<(), DumpError> {
-        let number = self.begin(name);
-        let mut records = 0;
+        let number = self.begin(name)?;
         for record in table.iter().map_err(redb_error)? {
             let (key, value) = record.map_err(redb_error)?;
             self.record(number, key.value(), value.value())?;
-            records += 1;
         }
-        self.count(number, records);
         Ok(())
     }
 
     /// Events, each with its payload after it.
     fn history(&mut self, events: &OpenTable, payloads: Option<&OpenTable>) -> Result<(), DumpError> {
-        let number = self.begin(history::EVENTS.name());
-        let beside = match payloads {
+        let number = self.begin(history::EVENTS.name())?;
+        let mut beside = match payloads {
             Some(payloads) => {
-                let beside = self.begin(history::PAYLOADS.name());
-                Some((beside, payloads.iter().map_err(redb_error)?.peekable()))
+                let number = self.begin(history::PAYLOADS.name())?;
+                Some((number, payloads.iter().map_err(redb_error)?.peekable()))
             }
             None => None,
         };
-        let (mut beside_number, mut records) = match beside {
-            Some((number, records)) => (Some(number), Some(records)),
-            None => (None, None),
-        };
-        let mut count = 0;
         for event in events.iter().map_err(redb_error)? {
             let (key, value) = event.map_err(redb_error)?;
             self.record(number, key.value(), value.value())?;
-            count += 1;
-            if let (Some(number), Some(records)) = (beside_number, records.as_mut()) {
-                self.payloads(number, records, Some(key.value()))?;
+            if let Some((number, records)) = &mut beside {
+                self.payloads(*number, records, Some(key.value()))?;
             }
         }
-        if let (Some(number), Some(records)) = (beside_number.take(), records.as_mut()) {
-            self.payloads(number, records, None)?;
+        match &mut beside {
+            Some((number, records)) => self.payloads(*number, records, None),
+            None => Ok(()),
         }
-        self.count(number, count);
-        Ok(())
     }
 
     /// The payloads up to that of an event, or all that are left.
-    fn payloads(&mut self, table: u64, records: &mut Records<'_>, upto: Option<&[u8]>) -> Result<(), DumpError> {
-        let belongs = |record: &Result<_, redb::StorageError>| match (record, upto) {
-            (Ok((key, _)), Some(upto)) => {
-                let key: &redb::AccessGuard<'_, Bytes> = key;
-                key.value() <= upto
-            }
+    fn payloads(&mut self, table: usize, records: &mut Records<'_>, upto: Option<&[u8]>) -> Result<(), DumpError> {
+        let belongs = |record: &Result<(redb::AccessGuard<'_, Bytes>, _), redb::StorageError>| match (record, upto) {
+            (Ok((key, _)), Some(upto)) => key.value() <= upto,
             _ => true,
         };
-        let mut count = 0;
         while let Some(record) = records.next_if(belongs) {
             let (key, value) = record.map_err(redb_error)?;
             self.record(table, key.value(), value.value())?;
-            count += 1;
         }
-        self.count(table, count);
         Ok(())
     }
 }
@@ -217,7 +244,7 @@ impl Store {
     }
 
     /// Writes every record of one committed state to `out`, but for the tables in `leave_out`. Writers go on meanwhile.
-    /// `progress` is told of the bytes as they are written.
+    /// `progress` is told of the bytes of keys and values.
     ///
     /// # Errors
     /// [`DumpError`].
@@ -227,15 +254,52 @@ impl Store {
         out: &mut dyn Write,
         progress: &mut dyn FnMut(u64),
     ) -> Result<Dumped, DumpError> {
+        let mut stream = Stream { out, gathered: Vec::with_capacity(2 * WRITTEN_AT_ONCE), progress };
+        let dumped = self.walk(leave_out, &mut stream)?;
+        stream.gathered.extend_from_slice(&[0, 0]);
+        put_number(dumped.records(), &mut stream.gathered);
+        stream.write_on()?;
+        Ok(dumped)
+    }
+
+    /// Reads every record of one committed state, sees that each is one, and follows the history's chain to its end.
+    ///
+    /// # Errors
+    /// [`DumpError`]: [`StoreError::Damaged`] or [`StoreError::Disk`] at the first that is not as it was written.
+    pub fn check_records(&self, progress: &mut dyn FnMut(u64)) -> Result<Passed, DumpError> {
+        let mut checking = Checking { check: RecordCheck::default(), progress };
+        let walked = self.walk(&BTreeSet::new(), &mut checking)?;
+        let passed = checking.check.finish();
+        if passed.last_event != walked.last_event {
+            let reason = format!(
+                "the store names {} as its last, its chain ends at {}",
+                walked.last_event.0, passed.last_event.0
+            );
+            return Err(StoreError::Damaged { place: "events", reason }.into());
+        }
+        Ok(passed)
+    }
+
+    /// How many records each table holds.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub fn records(&self) -> Result<BTreeMap<String, u64>, StoreError> {
+        use redb::ReadableTableMetadata as _;
+        let database = self.opened()?;
+        let txn = database.begin_read().map_err(StoreError::from_redb)?;
+        let mut counts = BTreeMap::new();
+        for table in txn.list_tables().map_err(StoreError::from_redb)? {
+            let definition: TableDefinition<'_, Bytes, Bytes> = TableDefinition::new(table.name());
+            let opened = txn.open_table(definition).map_err(StoreError::from_redb)?;
+            counts.insert(table.name().to_owned(), opened.len().map_err(StoreError::from_redb)?);
+        }
+        Ok(counts)
+    }
+
+    fn walk(&self, leave_out: &BTreeSet<&str>, sink: &mut dyn Sink) -> Result<Dumped, DumpError> {
         let database = self.opened()?;
         let state = View::new(database.begin_read().map_err(redb_error)?);
-        let mut dumped = Dumped {
-            schema: facts::schema(&state)?.unwrap_or(SCHEMA),
-            lineage: facts::lineage(&state)?,
-            commits: facts::commits(&state)?,
-            last_event: history::end(&state)?,
-            ..Dumped::default()
-        };
         let mut names: Vec<String> =
             state.txn.list_tables().map_err(redb_error)?.map(|table| table.name().to_owned()).collect();
         names.retain(|name| !leave_out.contains(name.as_str()));
@@ -244,23 +308,24 @@ impl Store {
             let definition: TableDefinition<'_, Bytes, Bytes> = TableDefinition::new(name);
             state.txn.open_table(definition).map_err(redb_error)
         };
-        let health = database.health();
-        let gathered = Vec::with_capacity(2 * WRITTEN_AT_ONCE);
-        let mut dumper =
-            Dumper { out, gathered, names: Vec::new(), dumped: std::mem::take(&mut dumped), progress, health };
+        let mut walk = Walk { sink, tables: Vec::new(), bytes: 0, health: database.health() };
         let payloads = names.iter().any(|name| name == history::PAYLOADS.name());
         for name in &names {
             if name == history::EVENTS.name() {
                 let payloads = if payloads { Some(open(history::PAYLOADS.name())?) } else { None };
-                dumper.history(&open(name)?, payloads.as_ref())?;
+                walk.history(&open(name)?, payloads.as_ref())?;
             } else if name != history::PAYLOADS.name() {
-                dumper.table(name, &open(name)?)?;
+                walk.table(name, &open(name)?)?;
             }
         }
-        dumper.gathered.extend_from_slice(&[0, 0]);
-        put_number(dumper.dumped.records(), &mut dumper.gathered);
-        dumper.write_on()?;
-        Ok(dumper.dumped)
+        Ok(Dumped {
+            schema: facts::schema(&state)?.unwrap_or(SCHEMA),
+            lineage: facts::lineage(&state)?,
+            commits: facts::commits(&state)?,
+            last_event: history::end(&state)?,
+            tables: walk.tables.into_iter().collect(),
+            bytes: walk.bytes,
+        })
     }
 }
 
@@ -273,12 +338,12 @@ pub struct Items<R: io::Read> {
     value: Vec<u8>,
 }
 
-/// A record of a dump.
-pub struct Item<'i> {
-    /// The number of its table, from 0.
-    pub table: usize,
-    pub key: &'i [u8],
-    pub value: &'i [u8],
+/// What a dump holds, in its order.
+pub enum Item<'i> {
+    /// A table begins.
+    Table(&'i str),
+    /// A record of the `table`th table, from 0.
+    Record { table: usize, name: &'i str, key: &'i [u8], value: &'i [u8] },
 }
 
 impl<R: io::Read> Items<R> {
@@ -288,50 +353,49 @@ impl<R: io::Read> Items<R> {
         Self { from, tables: Vec::new(), records: 0, key: Vec::new(), value: Vec::new() }
     }
 
-    /// The names of the tables that have come by.
-    #[must_use]
-    pub fn tables(&self) -> &[String] {
-        &self.tables
+    /// Where the bytes come from, once they are at their end.
+    pub fn into_inner(self) -> R {
+        self.from.into_inner()
     }
 
-    /// The next record; `None` at the end, which the dump must name rightly and after which nothing may come.
+    /// The next item; `None` at the end, which the dump must name rightly and after which nothing may come.
     ///
     /// # Errors
     /// [`DumpError::Stream`], [`DumpError::Malformed`].
     #[expect(clippy::should_implement_trait, reason = "an item borrows the buffers that the next one is read into")]
     pub fn next(&mut self) -> Result<Option<Item<'_>>, DumpError> {
-        loop {
-            let table = self.number(u64::MAX)?;
-            if table > 0 {
-                let table = usize::try_from(table - 1).unwrap_or(usize::MAX);
-                if table >= self.tables.len() {
-                    return Err(DumpError::Malformed("a record of a table that was not named"));
-                }
-                let (key, value) = (self.number(KEY_MAX)?, self.number(VALUE_MAX)?);
-                read_bytes(&mut self.from, key, &mut self.key)?;
-                read_bytes(&mut self.from, value, &mut self.value)?;
-                self.records += 1;
-                return Ok(Some(Item { table, key: &self.key, value: &self.value }));
+        let table = self.number(u64::MAX)?;
+        if table > 0 {
+            let table = usize::try_from(table - 1).unwrap_or(usize::MAX);
+            if table >= self.tables.len() {
+                return Err(DumpError::Malformed("a record of a table that was not named"));
             }
-            let length = self.number(NAME_MAX)?;
-            if length == 0 {
-                let records = self.number(u64::MAX)?;
-                if records != self.records {
-                    return Err(DumpError::Malformed("its end names another number of records"));
-                }
-                return match self.from.read(&mut [0])? {
-                    0 => Ok(None),
-                    _ => Err(DumpError::Malformed("something follows its end")),
-                };
-            }
-            read_bytes(&mut self.from, length, &mut self.key)?;
-            let name = String::from_utf8(std::mem::take(&mut self.key));
-            let name = name.map_err(|_| DumpError::Malformed("a table's name is not text"))?;
-            if self.tables.contains(&name) {
-                return Err(DumpError::Malformed("a table is named twice"));
-            }
-            self.tables.push(name);
+            let (key, value) = (self.number(KEY_MAX)?, self.number(VALUE_MAX)?);
+            read_bytes(&mut self.from, key, &mut self.key)?;
+            read_bytes(&mut self.from, value, &mut self.value)?;
+            self.records += 1;
+            let name = &self.tables[table];
+            return Ok(Some(Item::Record { table, name, key: &self.key, value: &self.value }));
         }
+        let length = self.number(NAME_MAX)?;
+        if length == 0 {
+            let records = self.number(u64::MAX)?;
+            if records != self.records {
+                return Err(DumpError::Malformed("its end names another number of records"));
+            }
+            return match self.from.read(&mut [0])? {
+                0 => Ok(None),
+                _ => Err(DumpError::Malformed("something follows its end")),
+            };
+        }
+        read_bytes(&mut self.from, length, &mut self.key)?;
+        let name = String::from_utf8(std::mem::take(&mut self.key));
+        let name = name.map_err(|_| DumpError::Malformed("a table's name is not text"))?;
+        if self.tables.contains(&name) {
+            return Err(DumpError::Malformed("a table is named twice"));
+        }
+        self.tables.push(name);
+        Ok(self.tables.last().map(|name| Item::Table(name)))
     }
 
     fn number(&mut self, max: u64) -> Result<u64, DumpError> {

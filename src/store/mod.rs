@@ -6,6 +6,7 @@
 
 #[doc(hidden)]
 pub mod backend;
+pub mod check;
 pub mod dump;
 mod error;
 mod facts;

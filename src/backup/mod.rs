@@ -1,0 +1,39 @@
+//! Snapshots: generations of everything, taken daily, read back before they count, rotated, and put back.
+//!
+//! A generation is a folder of sealed files: a [`Manifest`] and a segment a store. It comes into being under a temporary
+//! name and gets its own only after all that was written for it has been read back. A segment is never changed: an
+//! organization that has not changed has its segment linked into the next generation. `docs/formats/snapshot.md`
+//! specifies the files, `docs/guide/restore.md` teaches putting them back.
+//!
+//! Promises:
+//! - a failed snapshot removes nothing and counts for nothing;
+//! - the oldest generation goes only after a newer one has been read back;
+//! - nothing is destroyed by a restore: what stood there is kept beside it, and named;
+//! - nothing outside the snapshot folder's own names is touched;
+//! - writers never wait.
+
+mod error;
+mod folder;
+mod manifest;
+mod name;
+mod progress;
+mod report;
+mod restore;
+pub mod schedule;
+mod sealed_file;
+mod segment;
+mod take;
+mod verify;
+
+pub use error::BackupError;
+pub use folder::{Generation, Generations};
+pub use manifest::{Entry, Manifest, Problem};
+pub use name::Name;
+pub use progress::{Progress, Step};
+pub use report::{Finding, Kind, Report, keep as keep_report, reports};
+pub use restore::{Filled, fill, fill_one};
+pub use take::{Options, Taken, take};
+pub use verify::{Checked, verify};
+
+#[cfg(test)]
+mod tests;

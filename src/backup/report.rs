@@ -1,0 +1,120 @@
+//! What snapshots, verifications and rehearsals found, kept for the console and the auditors.
+
+use minicbor::{Decode, Encode};
+
+use crate::{
+    clock::Timestamp,
+    ids::OrgId,
+    store::{Order, Read, Span, StoreError, Table, Txn},
+};
+
+/// Reports by number, in the system's store.
+const REPORTS: Table<u64, Report> = Table::new("backup_reports");
+/// Reports that are kept: a year of daily ones with some to spare.
+const KEPT: u64 = 500;
+
+/// What was done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum Kind {
+    /// A snapshot was taken, and what it wrote was read back.
+    #[n(0)]
+    Snapshot,
+    /// A generation was read back whole.
+    #[n(1)]
+    Verification,
+    /// The live stores were read whole.
+    #[n(2)]
+    Live,
+    /// A generation was restored into a scratch folder.
+    #[n(3)]
+    Rehearsal,
+    /// A generation, or one organization of it, was put back.
+    #[n(4)]
+    Restore,
+}
+
+impl Kind {
+    /// Its name, for documents.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Snapshot => "snapshot",
+            Self::Verification => "verification",
+            Self::Live => "store",
+            Self::Rehearsal => "rehearsal",
+            Self::Restore => "restore",
+        }
+    }
+}
+
+/// Something that is not as it must be.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Finding {
+    /// Whose store it is about; none for the system's, or for all of it.
+    #[n(0)]
+    pub org: Option<OrgId>,
+    /// Places and reasons; no content.
+    #[n(1)]
+    pub what: String,
+}
+
+/// What came of it.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Report {
+    #[n(0)]
+    pub kind: Kind,
+    #[n(1)]
+    pub at: Timestamp,
+    #[n(2)]
+    pub took_ms: u64,
+    /// The generation's name; empty for the live stores.
+    #[n(3)]
+    pub generation: String,
+    /// Stores that were read.
+    #[n(4)]
+    pub stores: u64,
+    /// Records and their bytes that were read.
+    #[n(5)]
+    pub records: u64,
+    #[n(6)]
+    pub bytes: u64,
+    /// What is wrong; nothing, if all is well.
+    #[n(7)]
+    pub findings: Vec<Finding>,
+    /// Whether the recovery key was what opened it.
+    #[n(8)]
+    pub by_recovery_key: bool,
+}
+
+impl Report {
+    /// Whether all is as it must be.
+    #[must_use]
+    pub fn is_good(&self) -> bool {
+        self.findings.is_empty()
+    }
+}
+
+/// Keeps a report, and forgets the oldest ones.
+///
+/// # Errors
+/// What the store says.
+pub fn keep(txn: &Txn<'_>, report: &Report) -> Result<(), StoreError> {
+    let last = txn.reader().last(&REPORTS, &Span::all())?.map_or(0, |(number, _)| number);
+    txn.put(&REPORTS, &(last + 1), report)?;
+    let first = txn.reader().first(&REPORTS, &Span::all())?.map_or(0, |(number, _)| number);
+    for old in first..(last + 1).saturating_sub(KEPT) {
+        txn.delete(&REPORTS, &old)?;
+    }
+    Ok(())
+}
+
+/// The newest reports, newest first.
+///
+/// # Errors
+/// What the store says.
+pub fn reports(view: &dyn Read, limit: usize) -> Result<Vec<Report>, StoreError> {
+    Ok(view.list(&REPORTS, &Span::all(), Order::Descending, limit)?.into_iter().map(|(_, report)| report).collect())
+}

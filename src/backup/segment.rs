@@ -1,0 +1,122 @@
+//! A store's segment: written from one consistent state, and checked against its entry in the manifest.
+
+use std::{collections::BTreeSet, path::Path};
+
+use super::{
+    BackupError, Entry, Progress,
+    error::of_segment,
+    manifest::file_of,
+    sealed_file::{Kind, Reader, Sum, Writer},
+};
+use crate::{
+    clock::Timestamp,
+    ids::OrgId,
+    seal::{DataKey, Keyring},
+    store::{
+        Store,
+        check::RecordCheck,
+        dump::{DumpError, Item, Items},
+    },
+};
+
+/// How a segment is packed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Packing {
+    /// zstd's level.
+    pub level: i32,
+    /// Threads that compress, beside the one that reads; none for small stores.
+    pub workers: u32,
+}
+
+/// Whose store it is, for messages.
+pub(super) fn whose(org: Option<OrgId>) -> String {
+    org.map_or_else(|| "the system".to_owned(), |org| format!("organization {org}"))
+}
+
+/// Writes a store's segment into a generation's folder.
+pub(super) fn write(
+    folder: &Path,
+    org: Option<OrgId>,
+    store: &Store,
+    key: &DataKey,
+    packing: Packing,
+    leave_out: &BTreeSet<&str>,
+    progress: &Progress,
+) -> Result<Entry, BackupError> {
+    let path = folder.join(file_of(org));
+    let mut writer = Writer::create(&path, Kind::Segment, key, packing.level, packing.workers)?;
+    let dumped = store.dump(leave_out, &mut writer, &mut |bytes| progress.add(bytes)).map_err(|error| match error {
+        // What failed is the snapshot's disk.
+        DumpError::Stream(source) => BackupError::Io { path: path.clone(), source },
+        DumpError::Store(source) => BackupError::Store { whose: whose(org), source },
+        other => of_segment(&path, &whose(org), other),
+    })?;
+    let id = writer.id;
+    let sum = writer.finish()?;
+    Ok(Entry {
+        org,
+        id,
+        key_id: key.id(),
+        key_version: key.version(),
+        bytes: sum.bytes,
+        hash: sum.hash,
+        schema: dumped.schema,
+        lineage: dumped.lineage,
+        commits: dumped.commits,
+        last_event: dumped.last_event.0,
+        last_hash: dumped.last_event.1,
+        tables: dumped.tables,
+        plain_bytes: dumped.bytes,
+        age: 0,
+        read_back_at: Timestamp(0),
+    })
+}
+
+/// What takes the records of a segment: the table's name, key and value.
+pub(super) type Take<'t> = &'t mut dyn FnMut(&str, &[u8], &[u8]) -> Result<(), DumpError>;
+
+/// Reads a segment to its end and compares everything with its entry: the file's hash, every chunk's tag, every record, the
+/// history's chain, the counts. Each record is handed to `take` before the end is known to be right.
+pub(super) fn read(
+    path: &Path,
+    entry: &Entry,
+    keys: &Keyring,
+    progress: &Progress,
+    take: Take<'_>,
+) -> Result<(), BackupError> {
+    let damaged = |what: String| BackupError::Damaged { path: path.to_owned(), what };
+    let failed = |error: DumpError| of_segment(path, &whose(entry.org), error);
+    let reader = Reader::open(path, Kind::Segment, keys, true)?;
+    if reader.clear.id != entry.id
+        || (reader.clear.key_id, reader.clear.key_version) != (entry.key_id, entry.key_version)
+    {
+        return Err(damaged("it is another segment than the manifest names".to_owned()));
+    }
+    let mut items = Items::new(reader);
+    let mut check = RecordCheck::default();
+    while let Some(item) = items.next().map_err(failed)? {
+        match item {
+            Item::Table(name) => check.table(name),
+            Item::Record { table, name, key, value } => {
+                check.record(table, key, value).map_err(|error| failed(error.into()))?;
+                take(name, key, value).map_err(failed)?;
+                progress.add((key.len() + value.len()) as u64);
+            }
+        }
+    }
+    let passed = check.finish();
+    for (what, differs) in [
+        ("records by table", passed.tables != entry.tables),
+        ("bytes of records", passed.bytes != entry.plain_bytes),
+        ("last event", passed.last_event != (entry.last_event, entry.last_hash)),
+    ] {
+        if differs {
+            return Err(damaged(format!("its {what} are not those that the manifest names")));
+        }
+    }
+    let sum: Sum = items.into_inner().finish()?;
+    if sum != entry.sum() {
+        return Err(damaged("its hash is not the one that the manifest names".to_owned()));
+    }
+    Ok(())
+}

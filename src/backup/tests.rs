@@ -1,0 +1,406 @@
+//! Generations taken of real stores in real folders, and what is done to them.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use jiff::tz::TimeZone;
+
+use super::*;
+use crate::{
+    clock::{Clock, Timestamp},
+    ids::OrgId,
+    seal::{KeyKind, Keyring, RootKey},
+    store::{
+        Layout, Order, Shelf, Span, Store, StoreError, Stores, Table,
+        history::{Actor, Room, append},
+    },
+};
+
+const NOTES: Table<u64, String> = Table::new("notes");
+const SECRETS: Table<u64, String> = Table::new("sign_in_secrets");
+const NOON: Timestamp = Timestamp(1_795_316_400_000);
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+struct House {
+    folder: tempfile::TempDir,
+    stores: Stores,
+    generations: Generations,
+    clock: Clock,
+    progress: Progress,
+    orgs: Vec<OrgId>,
+}
+
+fn shelf(folder: &Path, keyring: &Arc<Keyring>) -> Stores {
+    let layout = Layout::new(folder);
+    let system = if layout.system().exists() {
+        Store::open(&layout.system(), keyring.system_key(), 1 << 20)
+    } else {
+        fs::create_dir_all(layout.live()).unwrap();
+        Store::create(&layout.system(), keyring.system_key(), 1 << 20)
+    };
+    let shelf = Arc::new(Shelf::new(layout, Arc::clone(keyring), 1 << 20, 4));
+    Stores::new(system.unwrap(), shelf, Arc::clone(keyring)).unwrap()
+}
+
+impl House {
+    fn new(organizations: u64) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("data");
+        fs::create_dir_all(&data).unwrap();
+        let keyring = Keyring::create(&data.join("keyring"), &RootKey::from_bytes([9; 32]), None, NOON).unwrap();
+        let stores = shelf(&data, &Arc::new(keyring));
+        let orgs: Vec<OrgId> = (0..organizations).map(|_| OrgId::fresh(NOON)).collect();
+        for org in &orgs {
+            stores.keyring().add_organization(*org, NOON).unwrap();
+            stores.shelf().create_organization(*org).unwrap();
+        }
+        let generations = Generations::new(&folder.path().join("snapshots"));
+        let house =
+            Self { folder, stores, generations, clock: Clock::fixed(NOON), progress: Progress::default(), orgs };
+        for (number, org) in house.orgs.clone().into_iter().enumerate() {
+            house.write(org, number as u64, 200);
+        }
+        house
+    }
+
+    /// Writes notes and events into an organization's store.
+    fn write(&self, org: OrgId, seed: u64, count: u64) {
+        let store = self.stores.organization(org).unwrap();
+        store
+            .write_now(|txn| {
+                for n in 0..count {
+                    txn.put(&NOTES, &(seed * 1000 + n), &format!("note {n} of {seed} {}", "x".repeat(n as usize)))?;
+                    txn.put(&SECRETS, &n, &"not for generations".to_owned())?;
+                    append(txn, NOON, Actor::System, Room::Work, &n)?;
+                }
+                Ok(())
+            })
+            .unwrap();
+    }
+
+    fn options(&self) -> Options {
+        Options {
+            daily: true,
+            pin: false,
+            level: 3,
+            threads: 2,
+            zone: TimeZone::get("Asia/Tokyo").unwrap(),
+            leave_out: BTreeSet::from(["sign_in_secrets"]),
+        }
+    }
+
+    fn take(&self) -> Taken {
+        self.try_take(&self.options()).unwrap()
+    }
+
+    fn try_take(&self, options: &Options) -> Result<Taken, BackupError> {
+        take(&self.stores, &self.generations, options, &self.clock, &self.progress)
+    }
+
+    fn check(&self, generation: &Generation) -> Result<Checked, BackupError> {
+        verify(generation, self.stores.keyring(), 2, &self.progress)
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.generations.list().unwrap().into_iter().map(|generation| generation.name.to_string()).collect()
+    }
+
+    fn segment(&self, generation: &Generation, org: OrgId) -> PathBuf {
+        generation.path.join(format!("{org}.seg"))
+    }
+}
+
+fn inode(path: &Path) -> u64 {
+    fs::metadata(path).unwrap().ino()
+}
+
+fn notes(store: &Store) -> Vec<(u64, String)> {
+    store.view(|view| Ok::<_, StoreError>(view.list(&NOTES, &Span::all(), Order::Ascending, usize::MAX)?)).unwrap()
+}
+
+#[test]
+fn what_has_not_changed_is_linked_and_written_anew_in_its_turn() {
+    let house = House::new(3);
+    let first = house.take();
+    assert_eq!(first.generation.name.as_str(), "2026-11-22T120000+0900");
+    assert_eq!(first.manifest.entries.len(), 4);
+    assert!(first.manifest.entries.iter().all(|entry| entry.age == 0 && entry.read_back_at == NOON));
+    assert!(!first.manifest.entries[1].tables.contains_key("sign_in_secrets"));
+    assert!(first.report.is_good());
+    assert_eq!(first.report.stores, 4);
+
+    let [still, changed, _] = house.orgs[..] else { panic!() };
+    let mut taken = vec![first];
+    for round in 1..=5_u64 {
+        house.clock.advance(DAY);
+        house.write(changed, 10 + round, 1);
+        taken.push(house.take());
+    }
+    let ages: Vec<u32> = taken.iter().map(|taken| taken.manifest.entry(Some(still)).unwrap().age).collect();
+    assert_eq!(ages, [0, 1, 2, 3, 0, 1], "linked three times, then written anew");
+    let inodes: Vec<u64> = taken.iter().map(|taken| inode(&house.segment(&taken.generation, still))).collect();
+    assert_eq!(inodes[0], inodes[3]);
+    assert_ne!(inodes[0], inodes[4]);
+    assert!(taken.iter().all(|taken| taken.manifest.entry(Some(changed)).unwrap().age == 0));
+    let read_back: Vec<i64> = taken
+        .iter()
+        .map(|taken| (taken.manifest.entry(Some(still)).unwrap().read_back_at.0 - NOON.0) / 86_400_000)
+        .collect();
+    assert_eq!(read_back, [0, 0, 2, 2, 4, 4], "a linked segment is read back every other day");
+    for taken in &taken {
+        assert_eq!(house.check(&taken.generation).unwrap().findings, []);
+    }
+}
+
+#[test]
+fn the_eighth_takes_the_place_of_the_oldest_and_pins_stay() {
+    let house = House::new(1);
+    let mut names = Vec::new();
+    for round in 0..10 {
+        if round == 2 {
+            let asked = house.try_take(&Options { daily: false, ..house.options() }).unwrap();
+            assert_eq!(asked.removed, []);
+            let pinned = house.try_take(&Options { daily: false, pin: true, ..house.options() }).unwrap();
+            assert!(pinned.generation.pinned);
+            names.extend([asked.generation.name.to_string(), pinned.generation.name.to_string()]);
+        }
+        if round == 4 {
+            house.generations.pin(&house.generations.find(&names[0]).unwrap(), true).unwrap();
+        }
+        let taken = house.take();
+        names.push(taken.generation.name.to_string());
+        house.clock.advance(DAY);
+    }
+    // Of ten daily ones seven, of which none was pinned, and the first, which was; beside them what was asked for.
+    let expected: Vec<&String> =
+        names.iter().enumerate().filter(|(at, _)| ![1, 4].contains(at)).map(|(_, n)| n).collect();
+    assert_eq!(house.names().iter().collect::<Vec<_>>(), expected);
+    house.generations.pin(&house.generations.find(&names[0]).unwrap(), false).unwrap();
+    assert_eq!(house.take().removed.len(), 2, "unpinned, and one too many now");
+}
+
+#[test]
+fn a_clock_that_jumps_loses_no_generation() {
+    let house = House::new(1);
+    house.take();
+    let Clock::Fixed(clock) = &house.clock else { panic!() };
+    for jump in [1, -2, 0, 5, -5] {
+        clock.fetch_add(jump * 86_400_000, std::sync::atomic::Ordering::Relaxed);
+        let taken = house.take();
+        assert_eq!(taken.removed, []);
+        assert_eq!(house.generations.latest().unwrap(), taken.generation, "the newest is the one that was taken last");
+        assert_eq!(house.check(&taken.generation).unwrap().findings, []);
+    }
+    assert_eq!(house.names().len(), 6);
+}
+
+#[test]
+fn a_flipped_bit_anywhere_is_found_and_costs_nobody_else() {
+    let house = House::new(2);
+    let generation = house.take().generation;
+    let mut flipped = 0;
+    for file in fs::read_dir(&generation.path).unwrap().map(|entry| entry.unwrap().path()) {
+        let whole = fs::read(&file).unwrap();
+        // Every byte of what is short and of what is in the clear, and a byte of every 31 of the rest.
+        let places = (0..whole.len()).filter(|at| *at < 200 || at % 31 == 0 || *at + 20 > whole.len());
+        for at in places {
+            let mut damaged = whole.clone();
+            damaged[at] ^= 1 << (at % 8);
+            fs::write(&file, &damaged).unwrap();
+            let checked = house.check(&generation);
+            if file.ends_with("manifest") {
+                assert!(checked.is_err(), "byte {at} of the manifest");
+            } else {
+                let findings = checked.unwrap().findings;
+                assert_eq!(findings.len(), 1, "byte {at} of {}: {findings:?}", file.display());
+                assert_eq!(
+                    file.to_str().unwrap().contains(&house.orgs[0].to_string()),
+                    findings[0].org == Some(house.orgs[0])
+                );
+            }
+            flipped += 1;
+        }
+        for length in [0, 100, whole.len() / 2, whole.len() - 1] {
+            fs::write(&file, &whole[..length]).unwrap();
+            assert!(house.check(&generation).is_err_or(|checked| checked.findings.len() == 1), "cut to {length}");
+        }
+        fs::write(&file, &whole).unwrap();
+    }
+    println!("{flipped} bits were flipped, and each was found");
+    assert_eq!(house.check(&generation).unwrap().findings, []);
+}
+
+trait IsErrOr<T> {
+    fn is_err_or(self, or: impl FnOnce(T) -> bool) -> bool;
+}
+
+impl<T, E> IsErrOr<T> for Result<T, E> {
+    fn is_err_or(self, or: impl FnOnce(T) -> bool) -> bool {
+        self.map_or(true, or)
+    }
+}
+
+#[test]
+fn segments_belong_where_they_were_written() {
+    let house = House::new(2);
+    let first = house.take().generation;
+    house.write(house.orgs[0], 5, 5);
+    house.clock.advance(DAY);
+    let second = house.take().generation;
+    let [one, two] = [0, 1].map(|at| house.segment(&second, house.orgs[at]));
+    let whole = fs::read(&one).unwrap();
+    let found = |what: &str| {
+        let findings = house.check(&second).unwrap().findings;
+        assert_eq!(findings.len(), 1, "{what}: {findings:?}");
+        assert_eq!(findings[0].org, Some(house.orgs[0]), "{what}");
+    };
+    for other in [two, house.segment(&first, house.orgs[0])] {
+        fs::remove_file(&one).unwrap();
+        fs::copy(&other, &one).unwrap();
+        found("swapped");
+    }
+    fs::remove_file(&one).unwrap();
+    found("missing");
+    fs::write(&one, whole).unwrap();
+    assert_eq!(house.check(&second).unwrap().findings, []);
+    fs::copy(first.path.join("manifest"), second.path.join("manifest")).unwrap();
+    assert!(!house.check(&second).unwrap().findings.is_empty(), "another generation's manifest");
+}
+
+#[test]
+fn a_damaged_link_is_written_anew() {
+    let house = House::new(2);
+    let first = house.take();
+    let path = house.segment(&first.generation, house.orgs[0]);
+    let mut bytes = fs::read(&path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&path, bytes).unwrap();
+    house.clock.advance(2 * DAY);
+    let second = house.take();
+    assert_eq!(second.manifest.entry(Some(house.orgs[0])).unwrap().age, 0, "the damaged one was not linked");
+    assert_eq!(second.manifest.entry(Some(house.orgs[1])).unwrap().age, 1);
+    assert_eq!(house.check(&second.generation).unwrap().findings, []);
+    assert_eq!(house.check(&first.generation).unwrap().findings.len(), 1);
+}
+
+#[test]
+fn a_damaged_store_costs_nobody_the_snapshot() {
+    let house = House::new(2);
+    let first = house.take();
+    let store = house.stores.shelf().layout().organization_store(house.orgs[0]);
+    house.stores.shelf().close();
+    fs::write(&store, vec![7; 50_000]).unwrap();
+    house.write(house.orgs[1], 9, 9);
+    house.clock.advance(DAY);
+    let second = house.take();
+    assert_eq!(second.manifest.problems.len(), 1);
+    assert!(second.manifest.problems[0].carried);
+    assert_eq!(second.report.findings[0].org, Some(house.orgs[0]));
+    assert_eq!(
+        inode(&house.segment(&second.generation, house.orgs[0])),
+        inode(&house.segment(&first.generation, house.orgs[0])),
+        "the last good segment is carried on"
+    );
+    assert_eq!(house.check(&second.generation).unwrap().findings, []);
+}
+
+#[test]
+fn keys_that_generations_name_are_known_and_serve() {
+    let house = House::new(1);
+    let first = house.take();
+    let org = house.orgs[0];
+    let old = house.stores.keyring().organization_key(org).unwrap();
+    house.stores.keyring().rotate(KeyKind::Organization(org), NOON).unwrap();
+    let new = house.stores.keyring().organization_key(org).unwrap();
+    house.stores.organization(org).unwrap().rewrite(&new, &mut |_| {}).unwrap();
+    house.clock.advance(DAY);
+    let second = house.take();
+    assert_eq!(second.manifest.entry(Some(org)).unwrap().age, 0, "sealed under the new key");
+    let named = house.generations.named_keys(house.stores.keyring()).unwrap().unwrap();
+    assert!(named.contains(&(old.id(), 1)) && named.contains(&(new.id(), 2)));
+    assert_eq!(house.check(&first.generation).unwrap().findings, []);
+    house.stores.keyring().destroy_version(old.id(), 1).unwrap();
+    let findings = house.check(&first.generation).unwrap().findings;
+    assert!(findings[0].what.contains("destroyed"), "{findings:?}");
+    house.stores.keyring().destroy_organization(org, NOON).unwrap();
+    assert_eq!(house.check(&second.generation).unwrap().findings, [], "a segment of an erased organization is nothing");
+}
+
+#[test]
+fn a_generation_becomes_stores_again() {
+    let house = House::new(3);
+    let generation = house.take().generation;
+    house.stores.keyring().destroy_organization(house.orgs[2], NOON).unwrap();
+    let root = house.folder.path().join("again");
+    let layout = Layout::new(&root);
+    let mirror = house.stores.keyring().open_mirror(house.generations.folder()).unwrap();
+    let manifest = Manifest::read(&generation.path, &mirror).unwrap();
+    let filled = fill(&generation, &manifest, house.stores.keyring(), &layout, 2, &house.progress).unwrap();
+    assert_eq!(filled.iter().map(|one| one.org).collect::<Vec<_>>(), [None, Some(house.orgs[0]), Some(house.orgs[1])]);
+    let keyring =
+        Arc::new(Keyring::open(&house.folder.path().join("data/keyring"), RootKey::from_bytes([9; 32])).unwrap());
+    let again = shelf(&root, &keyring);
+    for org in &house.orgs[..2] {
+        let (before, after) = (house.stores.organization(*org).unwrap(), again.organization(*org).unwrap());
+        assert_eq!(notes(&before), notes(&after));
+        assert_ne!(before.standing().unwrap().0, after.standing().unwrap().0, "another lineage");
+        after.check_records(&mut |_| {}).unwrap();
+    }
+    assert!(again.organization(house.orgs[2]).is_err(), "an erased organization does not come back");
+
+    // A damaged segment leaves no file, and the others come all the same, one by one.
+    let path = house.segment(&generation, house.orgs[0]);
+    let mut bytes = fs::read(&path).unwrap();
+    let end = bytes.len() - 30;
+    bytes[end] ^= 1;
+    fs::write(&path, bytes).unwrap();
+    let target = house.folder.path().join("one.store");
+    let one = |org: OrgId| {
+        let entry = manifest.entry(Some(org)).unwrap();
+        let key = house.stores.keyring().organization_key(org).unwrap();
+        fill_one(&generation, entry, house.stores.keyring(), &key, &target, &house.progress)
+    };
+    assert!(matches!(one(house.orgs[0]), Err(BackupError::Damaged { .. })));
+    assert!(!target.exists());
+    assert_eq!(one(house.orgs[1]).unwrap().records, manifest.entry(Some(house.orgs[1])).unwrap().records());
+}
+
+#[test]
+fn what_was_interrupted_counts_for_nothing_and_is_cleared() {
+    let house = House::new(1);
+    let first = house.take();
+    let folder = house.generations.folder();
+    for left in ["2026-11-23T120000+0900.partial", "2026-11-20T120000+0900.removing", "2026-11-24T120000+0900"] {
+        fs::create_dir(folder.join(left)).unwrap();
+        fs::write(folder.join(left).join("system.seg"), b"half").unwrap();
+    }
+    for foreign in ["mine", "2026-11-20.partial", "lost+found"] {
+        fs::create_dir(folder.join(foreign)).unwrap();
+        fs::write(folder.join(foreign).join("manifest"), b"somebody's").unwrap();
+    }
+    assert_eq!(house.names(), [first.generation.name.to_string()]);
+    house.clock.advance(DAY);
+    house.take();
+    assert_eq!(house.names().len(), 2);
+    assert!(!folder.join("2026-11-23T120000+0900.partial").join("system.seg").exists());
+    assert!(!folder.join("2026-11-20T120000+0900.removing").exists());
+    for foreign in ["mine", "2026-11-20.partial", "lost+found"] {
+        assert!(folder.join(foreign).join("manifest").exists(), "{foreign} is somebody else's");
+    }
+}
+
+#[test]
+fn two_at_once_are_refused() {
+    let house = House::new(1);
+    let held = house.generations.hold().unwrap();
+    assert!(matches!(house.try_take(&house.options()), Err(BackupError::Busy)));
+    drop(held);
+    house.take();
+}

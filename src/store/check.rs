@@ -1,0 +1,79 @@
+//! Checking a store's records as they pass, wherever they come from: a live store or a segment of a snapshot.
+
+use std::collections::BTreeMap;
+
+use super::{
+    StoreError,
+    history::{self, ChainCheck},
+    table::{Key, decode},
+};
+
+/// Counts records, sees that each is one, and follows the history's chain.
+#[derive(Debug, Default)]
+pub struct RecordCheck {
+    tables: Vec<(String, u64)>,
+    bytes: u64,
+    chain: ChainCheck,
+}
+
+/// What passed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Passed {
+    /// Records by table.
+    pub tables: BTreeMap<String, u64>,
+    /// Bytes of keys and values.
+    pub bytes: u64,
+    /// Number and chain hash of the last event.
+    pub last_event: (u64, [u8; 32]),
+    /// Events whose payload was redacted.
+    pub redacted: u64,
+}
+
+fn damaged(table: &str, reason: impl std::fmt::Display) -> StoreError {
+    StoreError::Damaged { place: "a record", reason: format!("of the table {table}: {reason}") }
+}
+
+impl RecordCheck {
+    /// A table begins.
+    pub fn table(&mut self, name: &str) {
+        self.tables.push((name.to_owned(), 0));
+    }
+
+    /// A record of the table that began as the `table`th, from 0.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`].
+    pub fn record(&mut self, table: usize, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
+        let Some((name, count)) = self.tables.get_mut(table) else {
+            return Err(damaged("?", "it was not named"));
+        };
+        *count += 1;
+        self.bytes += (key.len() + value.len()) as u64;
+        if name == history::EVENTS.name() {
+            let number = u64::read(&mut &*key).ok_or_else(|| damaged(name, "a key of another shape"))?;
+            self.chain.event(number, &decode(history::EVENTS.name(), value)?)
+        } else if name == history::PAYLOADS.name() {
+            let number = u64::read(&mut &*key).ok_or_else(|| damaged(name, "a key of another shape"))?;
+            self.chain.payload(number, &decode(history::PAYLOADS.name(), value)?)
+        } else {
+            let mut decoder = minicbor::Decoder::new(value);
+            match decoder.skip() {
+                Ok(()) if decoder.position() == value.len() => Ok(()),
+                Ok(()) => Err(damaged(name, "something follows the record")),
+                Err(error) => Err(damaged(name, error)),
+            }
+        }
+    }
+
+    /// What has passed, after the last record.
+    #[must_use]
+    pub fn finish(self) -> Passed {
+        let last_event = self.chain.end();
+        Passed {
+            tables: self.tables.into_iter().collect(),
+            bytes: self.bytes,
+            last_event,
+            redacted: self.chain.finish().redacted,
+        }
+    }
+}
