@@ -24,8 +24,15 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("hooks", &["clock", "ids", "limits", "people", "store", "text", "work"]),
     ("mail", &["clock", "config", "ids", "limits", "people", "store", "text", "web"]),
     ("trail", &["clock", "ids", "seal", "store"]),
+    ("backup", &["clock", "ids", "mail", "people", "seal", "store", "work"]),
     ("tls", &["clock"]),
-    ("web", &["clock", "config", "hooks", "ids", "limits", "mail", "people", "store", "text", "tls", "trail", "work"]),
+    (
+        "web",
+        &[
+            "backup", "clock", "config", "hooks", "ids", "limits", "mail", "people", "store", "text", "tls", "trail",
+            "work",
+        ],
+    ),
     ("control", &[]),
     ("cli", &["clock", "config", "control", "logging"]),
 ];

@@ -5,6 +5,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use serde_json::json;
 
 use crate::{
+    backup::Keeper,
     clock::{Clock, Timestamp},
     config::{Config, SecretSource},
     control::{Failure, Handler, Request, Response},
@@ -28,6 +29,7 @@ use crate::{
 use super::{
     foundation::Foundation,
     rotation::{self, Scope},
+    serve, snapshots,
 };
 
 /// The language of mail to people who chose none: the command line has no reader to ask.
@@ -39,6 +41,7 @@ pub struct Commands {
     clock: Clock,
     public_url: String,
     postbox: Arc<Postbox>,
+    keeper: Arc<Keeper>,
     /// Where the root key stands, if it comes from a file.
     root_key_file: Option<PathBuf>,
     /// The running appliance, if it runs.
@@ -71,10 +74,12 @@ impl Commands {
     /// For a folder that no appliance serves.
     #[must_use]
     pub fn offline(config: &Config, foundation: &Foundation) -> Self {
+        let public_url = serve::public_url(config, config.listen.first().copied());
         Self {
             stores: Arc::clone(&foundation.stores),
             clock: Clock::System,
-            public_url: super::serve::public_url(config, config.listen.first().copied()),
+            keeper: Arc::new(serve::keeper(config, &foundation.stores, Clock::System, &public_url)),
+            public_url,
             postbox: Arc::default(),
             root_key_file: root_key_file(config),
             running: None,
@@ -89,6 +94,7 @@ impl Commands {
             clock: app.clock.clone(),
             public_url: app.public_url.clone(),
             postbox: Arc::clone(&app.postbox),
+            keeper: Arc::clone(&app.keeper),
             root_key_file: root_key_file(config),
             running: Some(Running { app, recovered }),
         }
@@ -231,6 +237,7 @@ impl Commands {
             "url": self.public_url,
             "organizations": organizations.len(),
             "mail_waiting": waiting,
+            "last_snapshot": self.keeper.generations().latest().ok().map(|newest| newest.name.to_string()),
         });
         if let Some(Running { app, recovered }) = &self.running {
             let uptime: Duration = app.now().since(app.started_at);
@@ -289,7 +296,23 @@ impl Commands {
     }
 }
 
+impl Commands {
+    /// After a change of the keyring its mirror follows; if that fails, the keeper goes on trying.
+    async fn mirrored(&self, done: Response) -> Response {
+        if done.is_ok()
+            && let Err(error) = self.keeper.mirror().await
+        {
+            tracing::error!(%error, "the keyring cannot be mirrored into the snapshot folder");
+        }
+        done
+    }
+}
+
 impl Handler for Commands {
+    fn progress(&self) -> Option<serde_json::Value> {
+        self.keeper.progress().document()
+    }
+
     async fn handle(&self, request: Request) -> Response {
         match request {
             Request::SignInLink { mail, operator } => self.sign_in_link(&mail, operator).await,
@@ -303,15 +326,26 @@ impl Handler for Commands {
                     None => Scope::All,
                     Some(org) => Scope::Organization(self.known_organization(&org)?),
                 };
-                rotation::rotate_data_keys(&self.stores, self.clock.now(), scope).await
+                rotation::rotate_data_keys(&self.stores, &self.keeper, self.clock.now(), scope).await
             }
             Request::KeysRotateRoot { out } => {
                 let (stores, source) = (Arc::clone(&self.stores), self.root_key_file.clone());
-                tokio::task::spawn_blocking(move || rotation::rotate_root(&stores, source.as_deref(), out.as_deref()))
-                    .await
-                    .unwrap_or_else(|error| Err(Failure::new(error.to_string())))
+                let rotate = move || rotation::rotate_root(&stores, source.as_deref(), out.as_deref());
+                let done = tokio::task::spawn_blocking(rotate).await;
+                self.mirrored(done.unwrap_or_else(|error| Err(Failure::new(error.to_string())))).await
             }
-            Request::KeysRecovery => self.renew_recovery_key().await,
+            Request::KeysRecovery => {
+                let done = self.renew_recovery_key().await;
+                self.mirrored(done).await
+            }
+            Request::Snapshot { pin } => snapshots::take(&self.keeper, pin).await,
+            Request::Snapshots => snapshots::list(&self.keeper).await,
+            Request::Verify { what } => snapshots::verify(&self.keeper, &what).await,
+            Request::RestoreOrganization { from, org, keep_tokens, dry_run } => {
+                let org = self.known_organization(&org)?;
+                snapshots::put_back(&self.keeper, &from, org, keep_tokens, dry_run).await
+            }
+            Request::Rehearse { recovery_key } => snapshots::rehearse(&self.keeper, recovery_key.as_ref()).await,
         }
     }
 }

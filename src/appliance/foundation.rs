@@ -5,7 +5,7 @@
 use std::{
     fs::{File, OpenOptions},
     os::unix::fs::OpenOptionsExt,
-    path::Path,
+    path::{Path, PathBuf},
     sync::Arc,
 };
 
@@ -13,6 +13,7 @@ use rustix::fs::{FlockOperation, flock};
 use zeroize::Zeroizing;
 
 use crate::{
+    backup::Name,
     clock::Clock,
     config::{Config, SecretSource},
     control::Failure,
@@ -21,7 +22,7 @@ use crate::{
     store::{Layout, Shelf, Store, StoreError, Stores, Table, key_of_file, make_folder},
 };
 
-use super::rotation;
+use super::{restoring, rotation};
 
 /// Facts about this appliance in the system store: `epoch`.
 const FACTS: Table<String, String> = Table::new("appliance_facts");
@@ -46,7 +47,7 @@ fn failed(what: &str, path: &Path, error: &std::io::Error) -> Failure {
     Failure::new(format!("{what} {}: {error}", path.display())).kept("nothing was changed")
 }
 
-fn lock(layout: &Layout) -> Result<File, Failure> {
+pub(super) fn lock(layout: &Layout) -> Result<File, Failure> {
     make_folder(layout.root()).map_err(|error| failed("cannot make the data folder", layout.root(), &error))?;
     let path = layout.lock();
     let file = OpenOptions::new()
@@ -64,17 +65,22 @@ fn lock(layout: &Layout) -> Result<File, Failure> {
     Ok(file)
 }
 
-/// Finishes a change of the root key that was cut off.
-fn settle_root_key(config: &Config, layout: &Layout) -> Result<(), Failure> {
-    match &config.root_key {
-        SecretSource::File(path) => rotation::finish_root(path, &layout.keyring())
-            .map_err(|error| failed("cannot settle the root key's file", path, &error)),
-        _ => Ok(()),
+/// Finishes a change of the root key that was cut off, or waits; returns the file that holds it.
+pub(super) fn settle_root_key(config: &Config, layout: &Layout, stamp: &Name) -> Result<Option<PathBuf>, Failure> {
+    let SecretSource::File(path) = &config.root_key else { return Ok(None) };
+    let unsettled = |error: std::io::Error| failed("cannot settle the root key's file", path, &error);
+    // One that does not open the keyring may open another: it is kept.
+    if path.exists() && rotation::waiting(path).exists() && !opens(config, layout) {
+        let mut aside = path.as_os_str().to_owned();
+        aside.push(format!("-before-{stamp}"));
+        std::fs::rename(path, &aside).map_err(unsettled)?;
     }
+    rotation::finish_root(path, &layout.keyring()).map_err(unsettled)?;
+    Ok(Some(path.clone()))
 }
 
 /// The root key as it is, or a new one where nothing is sealed yet.
-fn root_key(config: &Config, layout: &Layout) -> Result<RootKey, Failure> {
+pub(super) fn root_key(config: &Config, layout: &Layout) -> Result<RootKey, Failure> {
     let unusable = |error: &dyn std::fmt::Display| {
         let needs = peek(&layout.keyring()).map(|clear| format!("; this data needs root key {}", clear.root));
         Failure::new(format!("{error}{}", needs.unwrap_or_default())).kept("nothing was changed")
@@ -153,7 +159,12 @@ impl Foundation {
                 .hint("make one with `workrun init`, or name its folder with --data-dir"));
         }
         let lock = lock(&layout)?;
-        settle_root_key(config, &layout)?;
+        match restoring::finish_interrupted(&layout) {
+            Ok(true) => tracing::warn!("a restore that was cut off was finished"),
+            Ok(false) => {}
+            Err(error) => return Err(failed("cannot finish the restore that was cut off in", layout.root(), &error)),
+        }
+        settle_root_key(config, &layout, &Name::new(Clock::System.now(), &config.time_zone))?;
         let root = root_key(config, &layout)?;
         let keyring = Keyring::open(&layout.keyring(), root).map_err(|error| keyring_failure(&error))?;
         Self::over(config, layout, lock, keyring)
@@ -184,6 +195,39 @@ impl Foundation {
     pub fn close(&self) {
         self.stores.close();
     }
+}
+
+/// Whether the root key that the settings name opens the keyring in the data folder.
+pub(super) fn opens(config: &Config, layout: &Layout) -> bool {
+    !config.root_key.is_missing()
+        && root_key(config, layout).is_ok_and(|root| Keyring::open_read_only(&layout.keyring(), &root).is_ok())
+}
+
+/// A new root key where the old one is lost, in a file that waits beside the one that the settings name:
+/// [`settle_root_key`] puts it there once the keyring needs it.
+pub(super) fn root_key_in_waiting(config: &Config) -> Result<(RootKey, PathBuf), Failure> {
+    let SecretSource::File(path) = &config.root_key else {
+        return Err(Failure::new("the root key does not come from a file, so no new one can be put in its place")
+            .kept("nothing was changed")
+            .hint("name a file with root_key_file, restore, and give its content to the service afterwards"));
+    };
+    if let Some(folder) = path.parent() {
+        make_folder(folder).map_err(|error| failed("cannot make the root key's folder", folder, &error))?;
+    }
+    let unusable = |error: &dyn std::fmt::Display| Failure::new(error.to_string()).kept("nothing was changed");
+    let waiting = rotation::waiting(path);
+    match std::fs::remove_file(&waiting) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(unusable(&error)),
+        _ => {}
+    }
+    let root = RootKey::fresh();
+    root.write_new(&waiting).map_err(|error| unusable(&error))?;
+    Ok((root, waiting))
+}
+
+/// Lets the next start draw another epoch: event numbers count in another history then.
+pub(super) fn forget_epoch(system: &Store) -> Result<(), StoreError> {
+    system.write_now(|txn| txn.delete(&FACTS, &"epoch".to_owned()))
 }
 
 /// The system store's epoch, made with the store.

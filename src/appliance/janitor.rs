@@ -9,6 +9,7 @@ use tokio::{sync::watch, time::MissedTickBehavior};
 
 use super::rotation;
 use crate::{
+    backup::Keeper,
     clock::{Clock, Timestamp},
     hooks::delivery,
     people::{directory, reconcile},
@@ -23,8 +24,8 @@ const MENDING: Duration = Duration::from_secs(5);
 const ERASED_AT_A_TIME: usize = 50;
 
 /// Tidies every organization until told to stop.
-pub async fn run(stores: Arc<Stores>, clock: Clock, mut stop: watch::Receiver<bool>) {
-    if let Err(error) = rotation::finish(&stores).await {
+pub async fn run(stores: Arc<Stores>, keeper: Arc<Keeper>, clock: Clock, mut stop: watch::Receiver<bool>) {
+    if let Err(error) = rotation::finish(&stores, &keeper).await {
         tracing::error!(%error, "a rotation of keys was cut off and could not be finished; the next start tries again");
     }
     reconcile_all(&stores, &stop).await;

@@ -7,18 +7,45 @@ mod commands;
 mod demo;
 mod foundation;
 mod janitor;
+mod restoring;
 mod rotation;
 mod serve;
+mod snapshots;
 mod vault;
 
+use std::{pin::pin, sync::Arc, time::Duration};
+
+use serde_json::Value;
+
 use crate::{
-    cli::{Engine, Initialised, Output},
+    backup::Progress,
+    cli::{Engine, Initialised, Output, RestoreWish},
     clock::Clock,
     config::Config,
     control::{Failure, Handler as _, Request, Response},
 };
 
 use self::{commands::Commands, foundation::Foundation};
+
+/// How often somebody who waits is told how far it is.
+const PROGRESS_EVERY: Duration = Duration::from_millis(200);
+
+/// Waits for work, and tells how far it is meanwhile.
+async fn watched<T>(
+    work: impl Future<Output = T>,
+    progress: impl Fn() -> Option<Value>,
+    on_progress: &mut dyn FnMut(&Value),
+) -> T {
+    let mut work = pin!(work);
+    loop {
+        tokio::select! {
+            done = &mut work => return done,
+            () = tokio::time::sleep(PROGRESS_EVERY) => if let Some(progress) = progress() {
+                on_progress(&progress);
+            },
+        }
+    }
+}
 
 /// Does what the command line asks, on the real machine.
 #[derive(Debug, Default)]
@@ -36,11 +63,17 @@ impl Engine for Appliance {
         Ok(Initialised { root_key: config.root_key.to_string(), recovery_key: made.recovery_key })
     }
 
-    async fn offline(&self, config: Config, request: Request) -> Response {
+    async fn offline(&self, config: Config, request: Request, on_progress: &mut dyn FnMut(&Value)) -> Response {
         let foundation = Foundation::open(&config)?;
         let commands = Commands::offline(&config, &foundation);
-        let response = commands.handle(request).await;
+        let response = watched(commands.handle(request), || commands.progress(), on_progress).await;
         foundation.close();
         response
+    }
+
+    async fn restore(&self, config: Config, wish: RestoreWish, on_progress: &mut dyn FnMut(&Value)) -> Response {
+        let progress = Arc::new(Progress::default());
+        let restored = restoring::everything(&config, &wish, Arc::clone(&progress));
+        watched(restored, || progress.document(), on_progress).await
     }
 }

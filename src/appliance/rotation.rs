@@ -9,12 +9,13 @@ use std::{fs, path::Path, path::PathBuf, sync::Arc};
 use serde_json::{Value, json};
 
 use crate::{
+    backup::Keeper,
     clock::Timestamp,
     control::Failure,
     ids::OrgId,
     people::sagas,
     seal::{DataKey, KeyKind, KeyState, RootKey, peek},
-    store::{Rewritten, Store, StoreError, Stores},
+    store::{Rewritten, Store, StoreError, Stores, key_of_file},
 };
 
 /// Which stores get a new key.
@@ -42,11 +43,17 @@ fn failed(error: &dyn std::fmt::Display) -> Failure {
         .hint("run it again: what is done stays done, and the next start finishes the rest")
 }
 
-/// Makes new versions of data keys, rewrites the stores under them, and destroys the versions before.
+/// Makes new versions of data keys, rewrites the stores under them, and destroys the versions before, unless a generation
+/// names them: those are destroyed when it goes.
 ///
 /// # Errors
 /// What the keyring or the stores say; a second try finishes what the first began.
-pub async fn rotate_data_keys(stores: &Arc<Stores>, at: Timestamp, scope: Scope) -> Result<Value, Failure> {
+pub async fn rotate_data_keys(
+    stores: &Arc<Stores>,
+    keeper: &Keeper,
+    at: Timestamp,
+    scope: Scope,
+) -> Result<Value, Failure> {
     let mut items = Vec::new();
     for kind in kinds(stores, scope) {
         let keyring = Arc::clone(stores.keyring());
@@ -61,27 +68,53 @@ pub async fn rotate_data_keys(stores: &Arc<Stores>, at: Timestamp, scope: Scope)
             "pause_ms": rewritten.map(|done| u64::try_from(done.pause.as_millis()).unwrap_or(u64::MAX)),
         }));
     }
+    sweep(stores, keeper).await?;
     Ok(json!({ "items": items }))
 }
 
-/// Finishes rotations that were cut off; returns how many stores were rewritten.
+async fn sweep(stores: &Arc<Stores>, keeper: &Keeper) -> Result<(), Failure> {
+    keeper.sweep_keys().await.map_err(|error| failed(&error))?;
+    tracing::info!(sequence = stores.keyring().sequence(), "data keys were rotated");
+    // The mirror in the snapshot folder is brought up to date at once; if that fails the keeper goes on trying.
+    if let Err(error) = keeper.mirror().await {
+        tracing::error!(%error, "the keyring cannot be mirrored into the snapshot folder");
+    }
+    Ok(())
+}
+
+/// Finishes rotations that were cut off; returns how many stores were rewritten. A store's file names the version that seals
+/// it, so those that need nothing are not opened.
 ///
 /// # Errors
 /// What the keyring or the stores say.
-pub async fn finish(stores: &Arc<Stores>) -> Result<usize, Failure> {
+pub async fn finish(stores: &Arc<Stores>, keeper: &Keeper) -> Result<usize, Failure> {
     let keys = stores.keyring().list();
     let retained = keys.iter().filter(|key| key.state == KeyState::Retained).map(|key| key.kind);
     let mut unfinished: Vec<KeyKind> =
         retained.filter(|kind| matches!(kind, KeyKind::System | KeyKind::Organization(_))).collect();
     unfinished.sort_unstable();
     unfinished.dedup();
-    for kind in &unfinished {
-        settle(stores, *kind).await?;
+    if unfinished.is_empty() {
+        return Ok(0);
     }
-    Ok(unfinished.len())
+    let mut rewritten = 0;
+    for kind in &unfinished {
+        let (keyring, layout) = (stores.keyring(), stores.shelf().layout());
+        let (path, active) = match kind.organization() {
+            None => (layout.system(), Some(keyring.system_key())),
+            Some(org) => (layout.organization_store(org), keyring.organization_key(org)),
+        };
+        let Some(active) = active else { continue };
+        if key_of_file(keyring, &path, active.clone()).version() != active.version() {
+            settle(stores, *kind).await?;
+            rewritten += 1;
+        }
+    }
+    sweep(stores, keeper).await?;
+    Ok(rewritten)
 }
 
-/// Brings one store under the active version of its key, and destroys the versions before, which nothing names then.
+/// Brings one store under the active version of its key.
 async fn settle(stores: &Arc<Stores>, kind: KeyKind) -> Result<(u32, Option<Rewritten>), Failure> {
     let (store, active) = match kind.organization() {
         None => (Arc::clone(stores.system()), Some(stores.keyring().system_key())),
@@ -97,12 +130,6 @@ async fn settle(stores: &Arc<Stores>, kind: KeyKind) -> Result<(u32, Option<Rewr
         // Its name for operators is sealed under its own key.
         sagas::publish_name(stores, org).await.map_err(|error| failed(&error))?;
     }
-    let keyring = Arc::clone(stores.keyring());
-    let destroyed = tokio::task::spawn_blocking(move || {
-        let old = keyring.list().into_iter().filter(|key| key.kind == kind && key.state == KeyState::Retained);
-        old.map(|key| keyring.destroy_version(key.id, key.version)).collect::<Result<Vec<()>, _>>()
-    });
-    destroyed.await.map_err(|error| failed(&error))?.map_err(|error| failed(&error))?;
     Ok((version, rewritten))
 }
 
@@ -113,7 +140,7 @@ async fn rewrite(store: &Arc<Store>, key: DataKey) -> Result<Rewritten, Failure>
 }
 
 /// The file in which a new root key waits to take the place of the present one.
-fn waiting(path: &Path) -> PathBuf {
+pub fn waiting(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".new");
     name.into()

@@ -10,14 +10,16 @@ use tokio::{
 };
 
 use crate::{
+    backup::{self, Keeper},
     cli::{Output, show_recovery_key},
     clock::Clock,
-    config::{Config, Surroundings, Tls},
+    config::{Config, Snapshots, Surroundings, Tls},
     control::{self, Failure},
     hooks::target::Targets,
     ids::Secret,
     mail::courier::{self, Postbox},
     people::{PeopleError, directory, links, sagas},
+    store::Stores,
     systemd::Notifier,
     tls,
     trail::Trail,
@@ -51,6 +53,14 @@ pub fn public_url(config: &Config, bound: Option<SocketAddr>) -> String {
         ("https", 443) | ("http", 80) => format!("{scheme}://{host}"),
         (_, port) => format!("{scheme}://{host}:{port}"),
     }
+}
+
+/// The keeper of an appliance's snapshots, as the settings say.
+#[must_use]
+pub fn keeper(config: &Config, stores: &Arc<Stores>, clock: Clock, public_url: &str) -> Keeper {
+    let Snapshots { folder, window, level, threads } = config.snapshots.clone();
+    let settings = backup::Settings { folder, window, level, threads, zone: config.time_zone.clone() };
+    Keeper::new(Arc::clone(stores), settings, clock, public_url)
 }
 
 fn tls_mode(config: &Config) -> Result<tls::Mode, Failure> {
@@ -143,13 +153,16 @@ pub async fn run(config: Config, clock: Clock, foundation: Foundation, greeting:
     .await
     .map_err(|error| Failure::new(error.to_string()))?;
     let trail = Arc::new(Trail::new(foundation.layout.clone(), Arc::clone(stores.keyring()), config.time_zone.clone()));
+    let public_url = public_url(&config, door.first_tcp());
+    let keeper = Arc::new(keeper(&config, &stores, clock.clone(), &public_url));
     let app = Arc::new(App {
         started_at: clock.now(),
         clock: clock.clone(),
         stores: Arc::clone(&stores),
         postbox: Arc::new(Postbox::default()),
         trail: Arc::clone(&trail),
-        public_url: public_url(&config, door.first_tcp()),
+        keeper: Arc::clone(&keeper),
+        public_url,
         tls: door,
         zone: config.time_zone.clone(),
         mail_works: config.smtp.is_some(),
@@ -177,7 +190,8 @@ pub async fn run(config: Config, clock: Clock, foundation: Foundation, greeting:
         stopping.clone(),
     ));
     parts.spawn(Arc::clone(&trail).run(stopping.clone()));
-    parts.spawn(janitor::run(Arc::clone(&stores), clock.clone(), stopping.clone()));
+    parts.spawn(janitor::run(Arc::clone(&stores), Arc::clone(&keeper), clock.clone(), stopping.clone()));
+    parts.spawn(keeper.run(stopping.clone()));
     if let Some(address) = config.metrics_listen {
         parts.spawn(serve_metrics(Arc::clone(&app), address, stopping.clone()));
     }

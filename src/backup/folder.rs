@@ -216,8 +216,7 @@ impl Generations {
         for generation in self.list()? {
             let Ok(manifest) = Manifest::read(&generation.path, keys) else { return Ok(None) };
             named.extend(manifest.entries.iter().map(|entry| (entry.key_id, entry.key_version)));
-            let clear = manifest::clear(&generation.path, keys)?;
-            named.insert((clear.key_id, clear.key_version));
+            named.insert(manifest::key_needed(&generation.path)?);
         }
         Ok(Some(named))
     }

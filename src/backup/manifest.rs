@@ -7,7 +7,7 @@ use minicbor::{Decode, Encode};
 use super::{
     BackupError,
     error::At,
-    sealed_file::{Kind, Reader, Sum, Writer},
+    sealed_file::{self, Kind, Reader, Sum, Writer},
 };
 use crate::{
     clock::Timestamp,
@@ -180,7 +180,11 @@ impl Manifest {
     }
 }
 
-/// What a manifest's file says of itself in the clear.
-pub(super) fn clear(folder: &Path, keys: &Keyring) -> Result<super::sealed_file::Clear, BackupError> {
-    Ok(Reader::open(&folder.join(FILE), Kind::Manifest, keys, false)?.clear)
+/// The key version that a generation's manifest needs, as it says in the clear.
+///
+/// # Errors
+/// [`BackupError`].
+pub fn key_needed(folder: &Path) -> Result<(KeyId, u32), BackupError> {
+    let clear = sealed_file::peek(&folder.join(FILE), Kind::Manifest)?;
+    Ok((clear.key_id, clear.key_version))
 }

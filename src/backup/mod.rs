@@ -14,6 +14,8 @@
 
 mod error;
 mod folder;
+mod keeper;
+mod live;
 mod manifest;
 mod name;
 mod progress;
@@ -22,16 +24,19 @@ mod restore;
 pub mod schedule;
 mod sealed_file;
 mod segment;
+mod settle;
 mod take;
 mod verify;
 
 pub use error::BackupError;
 pub use folder::{Generation, Generations};
-pub use manifest::{Entry, Manifest, Problem};
+pub use keeper::{Keeper, PutBack, Rehearsed, Settings, Shown, left_out};
+pub use manifest::{Entry, Manifest, Problem, key_needed};
 pub use name::Name;
 pub use progress::{Progress, Step};
 pub use report::{Finding, Kind, Report, keep as keep_report, reports};
 pub use restore::{Filled, fill, fill_one};
+pub use settle::{Difference, Settled, room_for, settle};
 pub use take::{Options, Taken, take};
 pub use verify::{Checked, verify};
 

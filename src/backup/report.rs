@@ -1,5 +1,7 @@
 //! What snapshots, verifications and rehearsals found, kept for the console and the auditors.
 
+use std::time::Duration;
+
 use minicbor::{Decode, Encode};
 
 use crate::{
@@ -90,6 +92,22 @@ pub struct Report {
 }
 
 impl Report {
+    /// The report of a restore.
+    #[must_use]
+    pub fn of_restore(generation: &str, at: Timestamp, took: Duration, filled: &[super::Filled]) -> Self {
+        Self {
+            kind: Kind::Restore,
+            at,
+            took_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+            generation: generation.to_owned(),
+            stores: filled.len() as u64,
+            records: filled.iter().map(|one| one.records).sum(),
+            bytes: filled.iter().map(|one| one.bytes).sum(),
+            findings: Vec::new(),
+            by_recovery_key: false,
+        }
+    }
+
     /// Whether all is as it must be.
     #[must_use]
     pub fn is_good(&self) -> bool {

@@ -181,29 +181,7 @@ impl Reader {
         }
         let _ = fadvise(&file, 0, None, Advice::Sequential);
         let mut from = Summing::new(BufReader::with_capacity(256 * 1024, file));
-        let mut header = [0; HEADER];
-        let damaged = |what: &str| BackupError::Damaged { path: path.to_owned(), what: what.to_owned() };
-        from.read_exact(&mut header).map_err(|error| match error.kind() {
-            io::ErrorKind::UnexpectedEof => damaged("it is cut off"),
-            _ => BackupError::Io { path: path.to_owned(), source: error },
-        })?;
-        if header[..8] != kind.magic() {
-            return Err(damaged("it does not begin as it must"));
-        }
-        match u32::from_le_bytes(field(&header, 8)) {
-            FORMAT => {}
-            0 => return Err(damaged("it has format 0")),
-            _ => {
-                let written_by = shown_version(&field(&header, 80));
-                return Err(BackupError::TooNew { path: path.to_owned(), written_by });
-            }
-        }
-        let clear = Clear {
-            key_id: KeyId(field(&header, 16)),
-            key_version: u32::from_le_bytes(field(&header, 32)),
-            fingerprint: Fingerprint(field(&header, 40)),
-            id: field(&header, 48),
-        };
+        let (header, clear) = read_header(&mut from, path, kind)?;
         let no_key = |what: String| BackupError::NoKey { path: path.to_owned(), what };
         let key = keys.key(clear.key_id, clear.key_version).ok_or_else(|| {
             no_key(format!(
@@ -228,6 +206,38 @@ impl Reader {
             Err(source) => Err(BackupError::Io { path: self.path, source }),
         }
     }
+}
+
+fn read_header(from: &mut impl Read, path: &Path, kind: Kind) -> Result<([u8; HEADER], Clear), BackupError> {
+    let mut header = [0; HEADER];
+    let damaged = |what: &str| BackupError::Damaged { path: path.to_owned(), what: what.to_owned() };
+    from.read_exact(&mut header).map_err(|error| match error.kind() {
+        io::ErrorKind::UnexpectedEof => damaged("it is cut off"),
+        _ => BackupError::Io { path: path.to_owned(), source: error },
+    })?;
+    if header[..8] != kind.magic() {
+        return Err(damaged("it does not begin as it must"));
+    }
+    match u32::from_le_bytes(field(&header, 8)) {
+        FORMAT => {}
+        0 => return Err(damaged("it has format 0")),
+        _ => {
+            let written_by = shown_version(&field(&header, 80));
+            return Err(BackupError::TooNew { path: path.to_owned(), written_by });
+        }
+    }
+    let clear = Clear {
+        key_id: KeyId(field(&header, 16)),
+        key_version: u32::from_le_bytes(field(&header, 32)),
+        fingerprint: Fingerprint(field(&header, 40)),
+        id: field(&header, 48),
+    };
+    Ok((header, clear))
+}
+
+/// What a file says of itself in the clear; only its key tells whether it is true.
+pub(super) fn peek(path: &Path, kind: Kind) -> Result<Clear, BackupError> {
+    Ok(read_header(&mut File::open(path).at(path)?, path, kind)?.1)
 }
 
 impl Read for Reader {

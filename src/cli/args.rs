@@ -56,6 +56,28 @@ pub(super) enum Command {
         #[command(subcommand)]
         command: TokenCommand,
     },
+    /// Take a snapshot now
+    Snapshot {
+        /// Keep it until it is unpinned
+        #[arg(long)]
+        pin: bool,
+    },
+    /// List the generations kept, newest first
+    Snapshots,
+    /// Read everything back, and name what is damaged
+    Verify {
+        /// A generation, `latest`, `all`, or `store` for the live data
+        #[arg(default_value = "latest")]
+        what: String,
+    },
+    /// Put everything, or one organization, back from a generation
+    Restore(Restore),
+    /// Restore the newest generation into a scratch folder, check it, and say how long it took
+    Rehearse {
+        /// Open it with the recovery key in this file, which proves that key
+        #[arg(long, value_name = "FILE")]
+        recovery_key_file: Option<PathBuf>,
+    },
     /// Say how the appliance is
     Status,
     /// List and rotate the keys, or make a new recovery key
@@ -63,6 +85,28 @@ pub(super) enum Command {
         #[command(subcommand)]
         command: KeysCommand,
     },
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Restore {
+    /// A generation, `latest`, or the folder of a generation
+    #[arg(value_name = "GENERATION|latest|DIR")]
+    pub from: String,
+    /// Only this organization, into the data that is there
+    #[arg(long, value_name = "ORG")]
+    pub org: Option<String>,
+    /// Open it with the recovery key in this file
+    #[arg(long, value_name = "FILE")]
+    pub recovery_key_file: Option<PathBuf>,
+    /// Say what would be gained and lost, and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Let restored API tokens open what they opened
+    #[arg(long)]
+    pub keep_tokens: bool,
+    /// Do not ask
+    #[arg(long)]
+    pub yes: bool,
 }
 
 #[derive(Args, Debug)]

@@ -9,7 +9,9 @@
 
 mod args;
 mod output;
+mod progress;
 mod recovery;
+mod restore;
 
 use std::{ffi::OsString, future::Future, path::Path, process::ExitCode, time::Duration};
 
@@ -22,12 +24,13 @@ pub use recovery::show_recovery_key;
 
 use self::{
     args::{Cli, Command, KeysCommand, OrgCommand, TokenCommand},
+    progress::Bar,
     recovery::Destination,
 };
 use crate::{
     clock::Clock,
     config::{Config, ConfigError, Surroundings},
-    control::{self, ControlError, Failure, Request, Response},
+    control::{self, ControlError, Failure, Request, Response, SecretText},
     logging,
 };
 
@@ -40,8 +43,32 @@ pub trait Engine {
     /// see the recovery key now; if not, the appliance keeps reminding.
     fn init(&self, config: Config, recovery_key_taken: bool) -> impl Future<Output = Result<Initialised, Failure>>;
 
-    /// Answers one request on the data folder of an appliance that does not run.
-    fn offline(&self, config: Config, request: Request) -> impl Future<Output = Response>;
+    /// Answers one request on the data folder of an appliance that does not run; `on_progress` is told how far it is.
+    fn offline(
+        &self,
+        config: Config,
+        request: Request,
+        on_progress: &mut dyn FnMut(&Value),
+    ) -> impl Future<Output = Response>;
+
+    /// Puts everything back from a generation, on the data folder of an appliance that does not run.
+    fn restore(
+        &self,
+        config: Config,
+        wish: RestoreWish,
+        on_progress: &mut dyn FnMut(&Value),
+    ) -> impl Future<Output = Response>;
+}
+
+/// What is asked of a restore of everything.
+#[derive(Clone, Debug)]
+pub struct RestoreWish {
+    /// `latest`, a name, or a generation's folder.
+    pub from: String,
+    pub recovery_key: Option<SecretText>,
+    /// Only say what would change.
+    pub dry_run: bool,
+    pub keep_tokens: bool,
 }
 
 /// What `init` has made.
@@ -134,18 +161,46 @@ async fn perform(command: &Command, config: Config, output: Output, engine: &imp
         Command::Token { command: TokenCommand::Create { org, role } } => {
             Request::TokenCreate { org: org.clone(), role: role.clone() }
         }
+        Command::Snapshot { pin } => Request::Snapshot { pin: *pin },
+        Command::Snapshots => Request::Snapshots,
+        Command::Verify { what } => Request::Verify { what: from_here(what) },
+        Command::Restore(restore) if restore.org.is_none() => {
+            return restore::everything(config, restore, output, engine).await;
+        }
+        Command::Restore(restore) => Request::RestoreOrganization {
+            from: from_here(&restore.from),
+            org: restore.org.clone().unwrap_or_default(),
+            keep_tokens: restore.keep_tokens,
+            dry_run: restore.dry_run,
+        },
+        Command::Rehearse { recovery_key_file } => {
+            Request::Rehearse { recovery_key: restore::recovery_key(recovery_key_file.as_deref())? }
+        }
         Command::Status => Request::Status,
     };
+    if let Command::Restore(restore) = command {
+        restore::confirm_organization(&config, restore, &request, engine).await?;
+    }
     let answer = ask(config, &request, engine).await?;
     output.print(|| output::human(&request, &answer), &answer);
     Ok(())
 }
 
+/// A folder that is named relative to this one, for an appliance that runs in another.
+fn from_here(text: &str) -> String {
+    let path = Path::new(text);
+    if path.components().count() > 1 && path.is_dir() {
+        return std::path::absolute(path).map_or_else(|_| text.to_owned(), |path| path.display().to_string());
+    }
+    text.to_owned()
+}
+
 /// The running appliance's answer, or this process's own.
 async fn ask(config: Config, request: &Request, engine: &impl Engine) -> Response {
-    match control::ask(&config.data_dir, request).await {
+    let mut bar = Bar::default();
+    match control::ask(&config.data_dir, request, |progress| bar.show(progress)).await {
         Ok(Some(response)) => response,
-        Ok(None) => engine.offline(config, request.clone()).await,
+        Ok(None) => engine.offline(config, request.clone(), &mut |progress| bar.show(progress)).await,
         Err(error) => Err(Failure::from(&error)),
     }
 }

@@ -42,6 +42,11 @@ fn a_command_is_also_a_flag() {
     same("workrun --org o1 --role admin --token create", "workrun token create --org o1 --role admin");
     same("workrun --config f --status", "workrun status --config f");
     same("workrun --keys recovery", "workrun keys recovery");
+    same("workrun --restore latest", "workrun restore latest");
+    same("workrun --restore latest --org o1 --yes", "workrun restore latest --org o1 --yes");
+    same("workrun --snapshot --pin", "workrun snapshot --pin");
+    same("workrun --verify store --json", "workrun verify store --json");
+    same("workrun --rehearse", "workrun rehearse");
 }
 
 #[test]
@@ -143,8 +148,12 @@ impl Engine for Recorder {
         Ok(Initialised { root_key: "/k".to_owned(), recovery_key: Zeroizing::new("AGE-SECRET-KEY-1TEST".to_owned()) })
     }
 
-    async fn offline(&self, _: Config, request: Request) -> Response {
+    async fn offline(&self, _: Config, request: Request, _: &mut dyn FnMut(&Value)) -> Response {
         self.answer(request)
+    }
+
+    async fn restore(&self, _: Config, wish: RestoreWish, _: &mut dyn FnMut(&Value)) -> Response {
+        self.answer(Request::Verify { what: wish.from })
     }
 }
 

@@ -14,7 +14,7 @@ mod values;
 
 use std::{fmt, net::SocketAddr, path::PathBuf};
 
-use jiff::tz::TimeZone;
+use jiff::{civil::Time, tz::TimeZone};
 use lettre::message::Mailbox;
 use tracing_subscriber::filter::Targets;
 
@@ -51,6 +51,8 @@ pub struct Config {
     pub stores_open_max: usize,
     /// The largest webhook body accepted unless its endpoint says otherwise, in bytes.
     pub webhook_body_max: usize,
+    /// Where snapshots go, when and how.
+    pub snapshots: Snapshots,
     /// What is odd but harmless, to be logged once logging has started.
     pub warnings: Vec<String>,
 }
@@ -78,6 +80,19 @@ pub enum Tls {
     Files { cert: PathBuf, key: PathBuf },
     /// No encryption; every listening address is a loopback address.
     Off,
+}
+
+/// Where snapshots go, when and how.
+#[derive(Clone, Debug)]
+pub struct Snapshots {
+    /// The folder of the generations.
+    pub folder: PathBuf,
+    /// The hours in which the day's own is begun, `12:00-13:00`.
+    pub window: (Time, Time),
+    /// zstd's level.
+    pub level: i32,
+    /// Threads that work at once.
+    pub threads: usize,
 }
 
 /// A mail server and how to use it.

@@ -47,6 +47,12 @@ impl SecretSource {
         }
     }
 
+    /// Whether the file that should hold it is not there.
+    #[must_use]
+    pub fn is_missing(&self) -> bool {
+        self.path().is_some_and(|path| !path.exists())
+    }
+
     /// The secret's bytes as they stand.
     ///
     /// # Errors

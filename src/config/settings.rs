@@ -214,6 +214,18 @@ settings! {
     STORES_OPEN_MAX = "stores_open_max", Kind::Integer { min: 1, max: 8_192, unit: "organizations" },
         Preset::Value("256");
 
+    /// The folder that the daily snapshots go to. Best on another disk; it is made if it is not there.
+    SNAPSHOT_DIR = "snapshot_dir", Kind::Path, Preset::Found("`snapshots` in `data_dir`");
+
+    /// The hours, in `time_zone`, in which the day's snapshot is begun; one that was missed is caught up.
+    SNAPSHOT_WINDOW = "snapshot_window", Kind::Text, Preset::Value("12:00-13:00");
+
+    /// How hard snapshots are compressed, as zstd counts it: 1 is quick, 19 is small.
+    SNAPSHOT_LEVEL = "snapshot_level", Kind::Integer { min: 1, max: 19, unit: "level" }, Preset::Value("3");
+
+    /// How many threads a snapshot, a verification or a restore takes.
+    SNAPSHOT_THREADS = "snapshot_threads", Kind::Integer { min: 1, max: 64, unit: "threads" }, Preset::Value("2");
+
     /// The largest webhook body accepted, unless its endpoint says otherwise.
     WEBHOOK_BODY_MAX = "webhook_body_max", Kind::Integer { min: 1_024, max: 26_214_400, unit: "bytes" },
         Preset::Value("1048576");

@@ -5,14 +5,14 @@ use std::{
     path::PathBuf,
 };
 
-use jiff::tz::TimeZone;
+use jiff::{civil::Time, tz::TimeZone};
 use lettre::{Address, message::Mailbox};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use url::{Host, Url};
 use zeroize::Zeroizing;
 
 use super::{
-    Config, LogFormat, PublicUrl, Smtp, SmtpTls, Tls,
+    Config, LogFormat, PublicUrl, Smtp, SmtpTls, Snapshots, Tls,
     error::{ConfigError, Origin},
     layers::{Given, Layers, Surroundings},
     secret::SecretSource,
@@ -27,8 +27,15 @@ pub(super) fn config(layers: &Layers, surroundings: &Surroundings) -> Result<Con
     let listen = values.list(&settings::LISTEN, address)?;
     let tls = tls(&values, public_url.as_ref(), &mut warnings)?;
     check_clear_text(&values, &tls, &listen, public_url.as_ref())?;
+    let data_dir = data_dir(&values, surroundings)?;
     Ok(Config {
-        data_dir: data_dir(&values, surroundings)?,
+        snapshots: Snapshots {
+            folder: values.path(&settings::SNAPSHOT_DIR)?.unwrap_or_else(|| data_dir.join("snapshots")),
+            window: values.needed(&settings::SNAPSHOT_WINDOW, window)?,
+            level: values.integer(&settings::SNAPSHOT_LEVEL)?,
+            threads: values.integer(&settings::SNAPSHOT_THREADS)?,
+        },
+        data_dir,
         root_key: root_key(&values, surroundings)?,
         smtp: smtp(&values, surroundings, public_url.as_ref())?,
         time_zone: values.needed(&settings::TIME_ZONE, |name| {
@@ -181,6 +188,15 @@ fn root_key(values: &Values<'_>, surroundings: &Surroundings) -> Result<SecretSo
     config_folder(surroundings)
         .map(|folder| SecretSource::File(folder.join("root.key")))
         .ok_or_else(|| missing(&settings::ROOT_KEY_FILE, "neither XDG_CONFIG_HOME nor HOME names an absolute folder"))
+}
+
+/// Two times of one day.
+fn window(text: &str) -> Result<(Time, Time), String> {
+    let rule = || format!("must be two times of a day such as 12:00-13:00, not `{text}`");
+    let (from, to) = text.split_once('-').ok_or_else(rule)?;
+    let time = |text: &str| Time::strptime("%H:%M", text.trim()).map_err(|_| rule());
+    let (from, to) = (time(from)?, time(to)?);
+    if from < to { Ok((from, to)) } else { Err(format!("must begin before it ends, unlike `{text}`")) }
 }
 
 /// A level, and levels for rooms. A bare word must be a level: `Targets` would take `infoo` for a room to trace.

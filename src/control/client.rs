@@ -2,30 +2,42 @@
 
 use std::{io, path::Path};
 
-use tokio::{io::AsyncWriteExt as _, net::UnixStream};
+use serde_json::Value;
+use tokio::{
+    io::{AsyncWriteExt as _, BufReader},
+    net::UnixStream,
+};
 
 use super::{ANSWER_BYTES_MAX, Answer, ControlError, Request, Response, SOCKET_NAME, ShortPath, read_line};
 
-/// Asks the appliance that runs on a data folder; `None` if none does.
+/// Asks the appliance that runs on a data folder; `None` if none does. `on_progress` is told how far it is.
 ///
 /// # Errors
 /// If the socket is there and not for this user, or the appliance does not answer to the end. After
 /// [`ControlError::Broken`] the request may have been done.
-pub async fn ask(data_dir: &Path, request: &Request) -> Result<Option<Response>, ControlError> {
+pub async fn ask(
+    data_dir: &Path,
+    request: &Request,
+    mut on_progress: impl FnMut(&Value),
+) -> Result<Option<Response>, ControlError> {
     let Some(mut stream) = connect(data_dir).await? else { return Ok(None) };
     let broken = |source| ControlError::Broken { source };
     let mut line = serde_json::to_vec(request).map_err(|error| broken(error.into()))?;
     line.push(b'\n');
     // An appliance that refuses may have said so and closed before it has read all.
     let written = stream.write_all(&line).await;
-    let answer = match read_line(&mut stream, ANSWER_BYTES_MAX).await {
-        Ok(answer) => answer,
-        Err(unread) => return Err(broken(written.err().unwrap_or(unread))),
-    };
-    match serde_json::from_slice(&answer) {
-        Ok(Answer::Ok(value)) => Ok(Some(Ok(value))),
-        Ok(Answer::Error(failure)) => Ok(Some(Err(failure))),
-        Err(_) => Err(ControlError::Garbled),
+    let mut stream = BufReader::new(stream);
+    loop {
+        let answer = match read_line(&mut stream, ANSWER_BYTES_MAX).await {
+            Ok(answer) => answer,
+            Err(unread) => return Err(broken(written.err().unwrap_or(unread))),
+        };
+        match serde_json::from_slice(&answer) {
+            Ok(Answer::Progress(progress)) => on_progress(&progress),
+            Ok(Answer::Ok(value)) => return Ok(Some(Ok(value))),
+            Ok(Answer::Error(failure)) => return Ok(Some(Err(failure))),
+            Err(_) => return Err(ControlError::Garbled),
+        }
     }
 }
 

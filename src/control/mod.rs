@@ -1,6 +1,7 @@
 //! How a command on the server's shell speaks with the running appliance: `control.sock` in the data folder.
 //!
-//! One connection carries one [`Request`] as one line of JSON, and gets one line back. The socket has mode 0600, and
+//! One connection carries one [`Request`] as one line of JSON, and gets one line back, before which there may be lines
+//! that say how far it is. The socket has mode 0600, and
 //! the kernel's word on who is at the other end is checked besides: root, or the owner of the folder. Whoever gets
 //! through may do what the commands do, so nothing else is checked here; what a request means is the [`Handler`]'s.
 //!
@@ -11,6 +12,7 @@ mod client;
 mod server;
 
 use std::{
+    fmt,
     fs::File,
     future::Future,
     io,
@@ -21,7 +23,8 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, BufReader};
+use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncReadExt as _};
+use zeroize::{Zeroize, ZeroizeOnDrop};
 
 pub use client::ask;
 pub use server::Listener;
@@ -56,8 +59,29 @@ pub enum Request {
     KeysRotate { org: Option<String> },
     /// A new root key for the keyring, in its file's place or in a new file: `{"root_key","file"}`.
     KeysRotateRoot { out: Option<PathBuf> },
+    /// A generation, taken now: `{"generation","bytes","segments",…}`.
+    Snapshot { pin: bool },
+    /// The generations, newest first: `{"items":[{"generation",…}]}`.
+    Snapshots,
+    /// Reads a generation, all of them or the live stores back: `{"good","findings",…}`.
+    Verify { what: String },
+    /// Puts one organization back from a generation: `{"organization","generation",…}`.
+    RestoreOrganization { from: String, org: String, keep_tokens: bool, dry_run: bool },
+    /// Restores the newest generation into a scratch folder: `{"seconds",…}`.
+    Rehearse { recovery_key: Option<SecretText> },
     /// A new recovery key in the old one's place, which the command shows or files: `{"recovery_key", …}`.
     KeysRecovery,
+}
+
+/// A secret in a request: it is in no log.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
+#[serde(transparent)]
+pub struct SecretText(pub String);
+
+impl fmt::Debug for SecretText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecretText")
+    }
 }
 
 /// Why a request was not done, for one line: "error: what; what is kept; hint: what to do".
@@ -101,6 +125,11 @@ pub type Response = Result<Value, Failure>;
 pub trait Handler: Send + Sync + 'static {
     /// Does one request, to its end even if the asker has gone.
     fn handle(&self, request: Request) -> impl Future<Output = Response> + Send;
+
+    /// How far the long work of the moment is: `{"step","done","total",…}`.
+    fn progress(&self) -> Option<Value> {
+        None
+    }
 }
 
 /// Why no word came through the socket.
@@ -143,12 +172,14 @@ impl ControlError {
 enum Answer {
     Ok(Value),
     Error(Failure),
+    /// It goes on; another line follows.
+    Progress(Value),
 }
 
 /// One line of at most `limit` bytes, without its end; what is longer, or stops before the end, is an error.
-async fn read_line(stream: impl AsyncRead + Unpin, limit: u64) -> io::Result<Vec<u8>> {
+async fn read_line(stream: &mut (impl AsyncBufRead + Unpin), limit: u64) -> io::Result<Vec<u8>> {
     let mut line = Vec::new();
-    BufReader::new(stream.take(limit + 1)).read_until(b'\n', &mut line).await?;
+    stream.take(limit + 1).read_until(b'\n', &mut line).await?;
     if line.pop() == Some(b'\n') {
         return Ok(line);
     }

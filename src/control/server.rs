@@ -12,7 +12,7 @@ use std::{
 };
 
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _, copy, sink},
+    io::{AsyncReadExt as _, AsyncWriteExt as _, BufReader, copy, sink},
     net::{UnixListener, UnixStream},
     task::JoinSet,
     time::{sleep, timeout},
@@ -26,6 +26,8 @@ use super::{
 /// How much is read, and how long, from an asker who has had the answer.
 const LINGER_BYTES_MAX: u64 = 1024 * 1024;
 const LINGER_PATIENCE: Duration = Duration::from_secs(1);
+/// How often an asker is told how far their request is.
+const PROGRESS_EVERY: Duration = Duration::from_millis(200);
 /// Connections served at once; further ones wait in the kernel.
 const CONNECTIONS_MAX: usize = 16;
 
@@ -103,8 +105,19 @@ impl Drop for Listener {
 /// One connection: who is it, what do they want, what came of it.
 async fn converse(mut stream: UnixStream, owner: u32, handler: Arc<impl Handler>) {
     let answer = match admitted(&stream, owner) {
-        Ok(()) => match timeout(REQUEST_PATIENCE, read_line(&mut stream, REQUEST_BYTES_MAX)).await {
-            Ok(Ok(line)) => answer(&line, handler).await,
+        Ok(()) => match timeout(REQUEST_PATIENCE, read_line(&mut BufReader::new(&mut stream), REQUEST_BYTES_MAX)).await
+        {
+            Ok(Ok(line)) => {
+                let mut answered = pin!(answer(&line, Arc::clone(&handler)));
+                loop {
+                    tokio::select! {
+                        answer = &mut answered => break answer,
+                        () = sleep(PROGRESS_EVERY) => if let Some(progress) = handler.progress() {
+                            tell(&mut stream, &Answer::Progress(progress)).await;
+                        },
+                    }
+                }
+            }
             // Somebody looked whether the socket is alive and left.
             Ok(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => return,
             Ok(Err(error)) => Answer::Error(Failure::new(format!("the request cannot be read: {error}"))),
@@ -112,13 +125,17 @@ async fn converse(mut stream: UnixStream, owner: u32, handler: Arc<impl Handler>
         },
         Err(failure) => Answer::Error(failure),
     };
-    let Ok(mut line) = serde_json::to_vec(&answer) else { return };
+    tell(&mut stream, &answer).await;
+    linger(stream).await;
+}
+
+async fn tell(stream: &mut UnixStream, answer: &Answer) {
+    let Ok(mut line) = serde_json::to_vec(answer) else { return };
     line.push(b'\n');
-    // The asker may be gone; what was done is done.
+    // The asker may be gone; what is done is done.
     if let Err(error) = stream.write_all(&line).await {
         tracing::debug!(%error, "Nobody waited for the answer on the control socket");
     }
-    linger(stream).await;
 }
 
 /// Waits a little until the asker has closed: the kernel throws away an answer when a socket is closed with something

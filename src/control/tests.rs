@@ -56,23 +56,23 @@ fn link() -> Request {
 #[tokio::test]
 async fn a_request_gets_its_answer() {
     let folder = tempfile::tempdir().unwrap();
-    assert!(ask(folder.path(), &link()).await.unwrap().is_none(), "nobody is there yet");
+    assert!(ask(folder.path(), &link(), |_| {}).await.unwrap().is_none(), "nobody is there yet");
     let served = serve(folder.path()).await;
     let socket = folder.path().join(SOCKET_NAME);
     assert_eq!(fs::metadata(&socket).unwrap().permissions().mode() & 0o777, 0o600);
 
-    let answer = ask(folder.path(), &link()).await.unwrap().unwrap().unwrap();
+    let answer = ask(folder.path(), &link(), |_| {}).await.unwrap().unwrap().unwrap();
     assert_eq!(answer, json!({ "command": "sign-in-link", "mail": "a@example.jp", "operator": true }));
-    let failure = ask(folder.path(), &Request::Status).await.unwrap().unwrap().unwrap_err();
+    let failure = ask(folder.path(), &Request::Status, |_| {}).await.unwrap().unwrap().unwrap_err();
     assert_eq!(failure, Failure::new("in a mood").kept("all feathers").hint("come back later"));
-    let broken = ask(folder.path(), &Request::KeysList).await.unwrap().unwrap().unwrap_err();
+    let broken = ask(folder.path(), &Request::KeysList, |_| {}).await.unwrap().unwrap().unwrap_err();
     assert_eq!(broken.message, "the appliance failed at this command");
-    assert!(ask(folder.path(), &link()).await.unwrap().unwrap().is_ok(), "a panic ends one request");
+    assert!(ask(folder.path(), &link(), |_| {}).await.unwrap().unwrap().is_ok(), "a panic ends one request");
 
     served.stop.send(()).unwrap();
     served.task.await.unwrap();
     assert!(!socket.exists());
-    assert!(ask(folder.path(), &link()).await.unwrap().is_none());
+    assert!(ask(folder.path(), &link(), |_| {}).await.unwrap().is_none());
 }
 
 #[tokio::test]
@@ -80,7 +80,7 @@ async fn a_live_socket_is_not_stolen_and_a_dead_one_is_replaced() {
     let folder = tempfile::tempdir().unwrap();
     let served = serve(folder.path()).await;
     assert!(matches!(Listener::bind(folder.path()).await, Err(ControlError::Running { .. })));
-    assert!(ask(folder.path(), &link()).await.unwrap().is_some(), "the first one still answers");
+    assert!(ask(folder.path(), &link(), |_| {}).await.unwrap().is_some(), "the first one still answers");
     served.stop.send(()).unwrap();
     served.task.await.unwrap();
 
@@ -88,9 +88,9 @@ async fn a_live_socket_is_not_stolen_and_a_dead_one_is_replaced() {
     for name in [SOCKET_NAME, "control.sock.new"] {
         drop(std::os::unix::net::UnixListener::bind(folder.path().join(name)).unwrap());
     }
-    assert!(ask(folder.path(), &link()).await.unwrap().is_none());
+    assert!(ask(folder.path(), &link(), |_| {}).await.unwrap().is_none());
     let served = serve(folder.path()).await;
-    assert!(ask(folder.path(), &link()).await.unwrap().is_some());
+    assert!(ask(folder.path(), &link(), |_| {}).await.unwrap().is_some());
     drop(served);
 }
 
@@ -99,9 +99,9 @@ async fn a_folder_with_a_long_path_works_too() {
     let folder = tempfile::tempdir().unwrap();
     let deep = folder.path().join("長い".repeat(20)).join("d".repeat(100));
     fs::create_dir_all(&deep).unwrap();
-    assert!(ask(&deep, &link()).await.unwrap().is_none());
+    assert!(ask(&deep, &link(), |_| {}).await.unwrap().is_none());
     let served = serve(&deep).await;
-    assert!(ask(&deep, &link()).await.unwrap().is_some());
+    assert!(ask(&deep, &link(), |_| {}).await.unwrap().is_some());
     assert!(deep.join(SOCKET_NAME).exists());
     drop(served);
 }
@@ -111,7 +111,7 @@ async fn stopping_finishes_what_has_begun() {
     let folder = tempfile::tempdir().unwrap();
     let served = serve(folder.path()).await;
     let path = folder.path().to_owned();
-    let asked = tokio::spawn(async move { ask(&path, &Request::OrgList).await });
+    let asked = tokio::spawn(async move { ask(&path, &Request::OrgList, |_| {}).await });
     served.parrot.begun.notified().await;
     served.stop.send(()).unwrap();
     served.parrot.leave.notify_one();
@@ -147,7 +147,7 @@ async fn what_is_no_request_is_refused_and_leaves_the_listener_well() {
     let endless = say(folder.path(), &vec![b'x'; 70_000]).await;
     assert!(endless.contains("a line of more than 65536 bytes"), "{endless}");
     assert_eq!(say(folder.path(), b"{\"command\"").await, "", "an unfinished line is nothing");
-    assert!(ask(folder.path(), &link()).await.unwrap().is_some());
+    assert!(ask(folder.path(), &link(), |_| {}).await.unwrap().is_some());
     drop(served);
 }
 

@@ -67,6 +67,16 @@ pub fn write(kind: &MailKind, to: &str, language: &str, zone: &TimeZone) -> Lett
         MailKind::Founded { organization, link } => {
             ("mail-founded", vec![("org", organization.clone()), ("link", link.clone()), ("mail", to.to_owned())])
         }
+        MailKind::Alert { name, detail, at, link } => (
+            "mail-operator",
+            vec![
+                ("alert", words.text(&format!("alert-{name}"))),
+                ("detail", detail.clone()),
+                ("host", link.split('/').nth(2).unwrap_or_default().to_owned()),
+                ("when", moment(*at, zone)),
+                ("link", link.clone()),
+            ],
+        ),
         MailKind::Removed { organization, actor, removed_at } => (
             "mail-removed",
             vec![("org", organization.clone()), ("actor", actor.clone()), ("when", moment(*removed_at, zone))],

@@ -127,6 +127,20 @@ pub enum MailKind {
         #[n(2)]
         removed_at: Timestamp,
     },
+    /// To operators: something of the appliance itself wants their hand.
+    #[n(6)]
+    Alert {
+        /// Its stable name: `alert-{name}` is its word.
+        #[n(0)]
+        name: String,
+        /// Places and reasons; no content.
+        #[n(1)]
+        detail: String,
+        #[n(2)]
+        at: Timestamp,
+        #[n(3)]
+        link: String,
+    },
 }
 
 impl MailKind {
@@ -140,6 +154,7 @@ impl MailKind {
             Self::SignInLinkMade { .. } => "link",
             Self::Founded { .. } => "founded",
             Self::Removed { .. } => "removed",
+            Self::Alert { .. } => "operator",
         }
     }
 }

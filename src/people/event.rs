@@ -98,4 +98,10 @@ pub enum Event {
         #[n(0)]
         to: Quotas,
     },
+    /// The organization was put back from a generation: what was done since is gone.
+    #[n(14)]
+    Restored {
+        #[n(0)]
+        generation: String,
+    },
 }

@@ -13,6 +13,7 @@ pub mod members;
 mod quotas;
 pub mod reconcile;
 mod refusal;
+pub mod restored;
 mod role;
 pub mod sagas;
 pub mod sessions;
@@ -32,6 +33,10 @@ use crate::{
         history::{Actor, Room, append},
     },
 };
+
+/// Tables of the system's store that are in no generation: who is signed in is not put back.
+pub const NOT_IN_GENERATIONS: [&str; 5] =
+    ["sessions", "sessions_by_user", "sign_in_pendings", "sign_in_counts", "one_time_links"];
 
 /// Appends one event of this room to the organization's history.
 fn record(txn: &Txn<'_>, at: Timestamp, actor: Actor, event: &Event) -> Result<u64, StoreError> {

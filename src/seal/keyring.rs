@@ -167,6 +167,27 @@ impl Keyring {
         Self::of(path, content, None)
     }
 
+    /// Opens a keyring or a mirror with the root key, for reading: nothing is written.
+    ///
+    /// # Errors
+    /// [`KeyringError`], naming what to do.
+    pub fn open_read_only(path: &Path, root: &RootKey) -> Result<Self, KeyringError> {
+        Self::of(path, keyring_file::open(path, &keyring_file::read(path)?, root)?, None)
+    }
+
+    /// The same keys, for reading only.
+    #[must_use]
+    pub fn copy_for_reading(&self) -> Self {
+        let keys = self.keys.read();
+        let keys = Keys {
+            content: keys.content.clone(),
+            active: keys.active.clone(),
+            system: keys.system.clone(),
+            system_log: keys.system_log.clone(),
+        };
+        Self { keys: RwLock::new(keys), home: Mutex::new(None), wanted: Mutex::default() }
+    }
+
     /// Gives a keyring that the recovery key opened a new home, sealed to a new root key; it can then be changed.
     ///
     /// # Errors

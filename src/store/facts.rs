@@ -20,7 +20,10 @@ pub(super) fn set_schema(txn: &Txn<'_>, schema: u32) -> Result<(), StoreError> {
 }
 
 /// What the count of commits counts in; 0 in a store that was never restored.
-pub(super) fn lineage(view: &dyn Read) -> Result<u64, StoreError> {
+///
+/// # Errors
+/// What the store says.
+pub fn lineage(view: &dyn Read) -> Result<u64, StoreError> {
     Ok(fact(view, "lineage")?.unwrap_or_default())
 }
 

@@ -23,7 +23,7 @@ mod view;
 mod writer;
 
 pub use error::StoreError;
-pub use facts::bytes_held;
+pub use facts::{bytes_held, lineage};
 pub use folder::make_folder;
 pub use rewrite::{Progress, Rewritten};
 pub use shelf::{Layout, Shelf};

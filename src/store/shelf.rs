@@ -8,7 +8,7 @@ use std::{
 
 use parking_lot::Mutex;
 
-use super::{Store, StoreError, key_of_file, make_folder};
+use super::{Store, StoreError, backend, key_of_file, make_folder};
 use crate::{ids::OrgId, seal::Keyring};
 
 /// Where everything of the data folder stands. What a restore swaps is under `live`; what must outlive it is beside it.
@@ -153,6 +153,29 @@ impl Shelf {
             Store::create(&path, key, self.cache_bytes)?.close();
         }
         self.organization(org)
+    }
+
+    /// Puts another file in the place of an organization's store, which is kept as `previous`; the next use opens the new
+    /// one. Returns `previous` if there was a store. What still reads or writes the old one is waited for.
+    ///
+    /// # Errors
+    /// What the disk says; then the old file is in its place.
+    pub fn replace(&self, org: OrgId, fresh: &Path, previous: &Path) -> Result<Option<PathBuf>, StoreError> {
+        let disk = |error: std::io::Error| StoreError::Disk { reason: error.to_string() };
+        let place = self.layout.organization_store(org);
+        // Under the lock nobody opens the file while it changes.
+        let mut slots = self.slots.lock();
+        if let Some(slot) = slots.open.remove(&org) {
+            slot.store.close();
+        }
+        let was_there = place.exists();
+        if was_there {
+            // A link first: at every moment there is a store of that name.
+            std::fs::hard_link(&place, previous).or_else(|_| std::fs::rename(&place, previous)).map_err(disk)?;
+        }
+        std::fs::rename(fresh, &place).map_err(disk)?;
+        backend::sync_folder_of(&place).map_err(disk)?;
+        Ok(was_there.then(|| previous.to_owned()))
     }
 
     /// The stores that are open now.

@@ -6,6 +6,7 @@ use jiff::tz::TimeZone;
 
 use super::rates::Rates;
 use crate::{
+    backup::Keeper,
     clock::{Clock, Timestamp},
     hooks::target::Targets,
     mail::courier::Postbox,
@@ -20,6 +21,8 @@ pub struct App {
     pub stores: Arc<Stores>,
     pub postbox: Arc<Postbox>,
     pub trail: Arc<Trail>,
+    /// Keeps the snapshots.
+    pub keeper: Arc<Keeper>,
     pub tls: tls::Handle,
     /// The address that people type, without a slash at its end.
     pub public_url: String,
@@ -27,7 +30,7 @@ pub struct App {
     pub zone: TimeZone,
     /// Whether a mail server is configured.
     pub mail_works: bool,
-    /// Which history the event numbers count in: another after a restore.
+    /// Which history the event numbers count in: another after everything was restored.
     pub epoch: String,
     pub started_at: Timestamp,
     /// The largest webhook body that is taken, in bytes.

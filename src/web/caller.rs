@@ -253,6 +253,14 @@ impl Here {
         &self.reader.app
     }
 
+    /// Which history the organization's event numbers count in: another after it, or everything, was restored.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub fn epoch(&self, view: &dyn Read) -> Result<String, StoreError> {
+        Ok(format!("{}-{:x}", self.app().epoch, crate::store::lineage(view)?))
+    }
+
     /// The words of the reader's language.
     #[must_use]
     pub fn words(&self) -> &'static Words {

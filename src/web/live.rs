@@ -113,7 +113,7 @@ pub async fn follow(guest: Guest, req: &Request, Query(from): Query<Resume>) -> 
     let ticket = here.app().streams.open(here.member.user).ok_or(WebError::TooMany)?;
     let mut queued = std::collections::VecDeque::new();
     let mut after = from.after;
-    if from.epoch != here.app().epoch {
+    if from.epoch != here.store.view(|view| here.epoch(view)).map_err(WebError::from)? {
         after = here.store.view(|view| history::head(view)).map_err(WebError::from)?;
         queued.push_back(reset());
     }

@@ -7,6 +7,7 @@
 mod apply;
 mod board;
 mod card;
+mod check;
 mod command;
 mod decide;
 mod event;
@@ -20,6 +21,7 @@ mod tests;
 pub use apply::apply;
 pub use board::{Board, Field, Label, Status, StatusKind, Tally};
 pub use card::{Card, CardState, Comment, FieldRef};
+pub use check::check;
 pub use command::{Command, NewCard, NewValue, Outcome, Place};
 pub use decide::{decide, room_for_more};
 pub use event::{Change, Decision, Event};
@@ -27,16 +29,34 @@ pub use rank::Rank;
 pub use refusal::{Refusal, WorkError};
 pub use template::Template;
 
+use std::collections::BTreeMap;
+
 use crate::{
     clock::Timestamp,
+    ids::BoardId,
     store::{
-        Txn,
+        StoreError, Txn,
         history::{Actor, Room, append},
     },
 };
 
 /// How long a card stays in the trash before it is erased.
 pub const IN_TRASH: std::time::Duration = std::time::Duration::from_secs(30 * 24 * 60 * 60);
+
+/// Lets receipt numbers go on above those that were given out: a number that a person may have written down is never given
+/// to another card, not even after the board was put back from a generation.
+///
+/// # Errors
+/// What the store says.
+pub fn raise_numbers(txn: &Txn<'_>, given: &BTreeMap<BoardId, u64>) -> Result<(), StoreError> {
+    for (id, last) in given {
+        let tally = txn.reader().get(&board::TALLIES, id)?;
+        if let Some(tally) = tally.filter(|tally| tally.last_number < *last) {
+            txn.put(&board::TALLIES, id, &Tally { last_number: *last, ..tally })?;
+        }
+    }
+    Ok(())
+}
 
 /// Decides a command and applies its events, in one transaction.
 ///

@@ -1,5 +1,7 @@
 //! Reading boards and cards, for pages and the API.
 
+use std::collections::BTreeMap;
+
 use super::{
     Board, Card, Comment, Event, Tally,
     board::{BOARDS, CARDS_HELD, TALLIES},
@@ -38,6 +40,15 @@ pub fn board(view: &dyn Read, id: BoardId) -> Stored<Option<Board>> {
 /// What the store says.
 pub fn tally(view: &dyn Read, id: BoardId) -> Stored<Tally> {
     Ok(view.get(&TALLIES, &id)?.unwrap_or_default())
+}
+
+/// The last receipt number of every board.
+///
+/// # Errors
+/// What the store says.
+pub fn last_numbers(view: &dyn Read) -> Stored<BTreeMap<BoardId, u64>> {
+    let tallies = view.list(&TALLIES, &Span::all(), Order::Ascending, usize::MAX)?;
+    Ok(tallies.into_iter().map(|(board, tally)| (board, tally.last_number)).collect())
 }
 
 /// How many cards the organization has, archive and trash included.

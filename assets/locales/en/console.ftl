@@ -20,6 +20,16 @@ console-tile-mail-unit = {""}
 ## Common alerts
 alert-recovery-key = The recovery key has not been taken
 alert-recovery-key-do = Run this in the server's terminal and keep the key it prints away from this machine. Without it, data cannot be read after the machine breaks.
+alert-snapshot = The daily snapshot is missing or not complete
+alert-snapshot-do = Nothing was removed: every generation that was whole is kept. The snapshots' page says what went wrong; take one by hand once that is mended.
+alert-snapshot-folder = The snapshot folder cannot be written
+alert-snapshot-folder-do = Until the keyring is mirrored there again, no new generation counts. See that the folder is mounted, has room and is writable.
+alert-verification = A generation is damaged
+alert-verification-do = The snapshots' page names what is hit. The others are whole, unless it says otherwise; take a new one now.
+alert-store = The live data of an organization is damaged
+alert-store-do = The other organizations go on. Put it back from the newest generation that is whole:
+alert-rehearsal = The restore rehearsal failed
+alert-rehearsal-do = A restore in earnest may fail in the same way. The snapshots' page says why.
 alert-smtp = Mail is not set up
 alert-smtp-do = Sign-in codes and invitations cannot be sent. Name an SMTP server in the setting smtp_host and restart. Until then, this makes sign-in links:
 alert-mail-stuck = Mail is held up

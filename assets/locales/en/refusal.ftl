@@ -70,6 +70,7 @@ mail-kind-link = Notice to owners
 mail-kind-founded = Notice to a new owner
 mail-kind-removed = Notice to a removed member
 audit-quotas = Changed the organization's limits
+audit-restored = Put the organization back from the snapshot { $generation }
 refusal-quota-cards = There can be at most { $max } cards in all. Erase cards from the trash, or ask an operator for a higher limit. What you typed is still here.
 refusal-quota-bytes = The data has reached its limit of { $max } MB. Erase what is not needed, or ask an operator for a higher limit. What you typed is still here.
 refusal-quota-members = There can be at most { $max } members. Ask an operator for a higher limit.

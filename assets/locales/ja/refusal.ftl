@@ -70,6 +70,7 @@ mail-kind-link = オーナーへの知らせ
 mail-kind-founded = 組織のオーナーへの知らせ
 mail-kind-removed = 外れたメンバーへの知らせ
 audit-quotas = 組織の上限を変えました
+audit-restored = 組織をスナップショット { $generation } の状態に戻しました
 refusal-quota-cards = カードは全部で{ $max }件までです。ゴミ箱のカードを消すか、運用者に上限の引き上げを頼んでください。入力した内容は残っています。
 refusal-quota-bytes = データの量が上限（{ $max } MB）に達しました。不要なものを消すか、運用者に上限の引き上げを頼んでください。入力した内容は残っています。
 refusal-quota-members = メンバーは{ $max }人までです。運用者に上限の引き上げを頼んでください。

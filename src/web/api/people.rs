@@ -108,6 +108,7 @@ fn of_people(event: people::Event) -> Said {
         E::TokenCreated { token, name, role } => Said::of("token.created", token).from(name).to(role.name()),
         E::TokenRevoked { token } => Said::of("token.revoked", token),
         E::SignInLinkMade { user } => Said::of("member.sign-in-link", user),
+        E::Restored { generation } => Said { kind: "organization.restored", ..Said::default() }.to(generation),
         E::QuotasChanged { .. } => Said { kind: "organization.quotas", ..Said::default() },
     }
 }

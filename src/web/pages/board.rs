@@ -132,7 +132,7 @@ fn board_page(here: &Here, view: &dyn Read, id: BoardId) -> Result<Response, Web
         columns,
         total: tally.open(),
         seq: history::head(view)?,
-        epoch: here.app().epoch.clone(),
+        epoch: here.epoch(view)?,
     })
 }
 

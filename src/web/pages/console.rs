@@ -42,6 +42,7 @@ pub fn alerts(app: &App) -> Vec<&'static str> {
     if !app.mail_works {
         alerts.push("smtp");
     }
+    alerts.extend(app.keeper.alerts());
     let status = app.tls.status();
     if status.last_error.is_some() {
         alerts.push("certificate");
@@ -52,10 +53,16 @@ pub fn alerts(app: &App) -> Vec<&'static str> {
 }
 
 fn alert(words: &Words, name: &str, expires: &str) -> Alert {
-    let state = if matches!(name, "internal-ca") { State::Plain } else { State::Warn };
+    let state = match name {
+        "internal-ca" => State::Plain,
+        "snapshot" | "snapshot-folder" | "verification" | "store" => State::Bad,
+        _ => State::Warn,
+    };
     let command = match name {
         "recovery-key" => Some("workrun keys recovery".to_owned()),
         "smtp" => Some("workrun sign-in-link MAIL".to_owned()),
+        "snapshot" | "verification" => Some("workrun snapshot".to_owned()),
+        "store" => Some("workrun restore latest --org ORG".to_owned()),
         _ => None,
     };
     Alert {

@@ -145,6 +145,7 @@ fn people_line(here: &Here, people: &People, event: &people::Event) -> String {
         }
         E::TokenRevoked { .. } => words.text("audit-token-revoked"),
         E::SignInLinkMade { user } => words.fill("audit-link", &[("name", &name(*user))]),
+        E::Restored { generation } => words.fill("audit-restored", &[("generation", generation)]),
         E::QuotasChanged { .. } => words.text("audit-quotas"),
     }
 }

@@ -173,7 +173,18 @@ impl Bench {
         let started = tls::start(tls::Mode::Off, vec![loopback], Arc::new(Memory::default()), clock.clone(), stopped);
         let (_, door) = started.await.expect("a door");
         let zone = jiff::tz::TimeZone::UTC;
+        let settings = crate::backup::Settings {
+            folder: folder.path().join("snapshots"),
+            window: (jiff::civil::time(12, 0, 0, 0), jiff::civil::time(13, 0, 0, 0)),
+            level: 1,
+            threads: 1,
+            zone: zone.clone(),
+        };
+        let stores: Arc<Stores> = stores;
+        let keeper =
+            crate::backup::Keeper::new(Arc::clone(&stores), settings, clock.clone(), "https://workrun.example.jp");
         let app = Arc::new(App {
+            keeper: Arc::new(keeper),
             trail: Arc::new(Trail::new(layout, keyring, zone.clone())),
             clock,
             stores,

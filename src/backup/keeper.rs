@@ -1,0 +1,601 @@
+//! The keeper of the snapshots: takes the day's own, verifies, rehearses, puts organizations back, and says how it stands.
+//! One such work at a time.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use jiff::{civil::Time, tz::TimeZone};
+use parking_lot::Mutex;
+use tokio::sync::watch;
+
+use super::{
+    BackupError, Checked, Finding, Generation, Generations, Kind, Manifest, Options, Progress, Report, Step, Taken,
+    fill_one, keep_report, live, reports, schedule,
+    schedule::Window,
+    segment::whose,
+    settle::{self, Settled},
+    take, verify,
+};
+use crate::{
+    clock::{Clock, Timestamp},
+    ids::OrgId,
+    mail::{self, MailKind},
+    people::{self, directory, reconcile, sagas},
+    seal::{KeyState, Keyring, KeyringError, peek},
+    store::{Store, StoreError, Stores, key_of_file},
+};
+
+/// How often it is looked whether something is due: clocks jump.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// How long after a failed snapshot the next is tried.
+const RETRY_AFTER: Duration = Duration::from_secs(15 * 60);
+/// The live stores are read whole this often,
+const LIVE_EVERY: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+/// and a generation is restored into a scratch folder this often.
+const REHEARSAL_EVERY: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+/// Without a good generation for this long there is an alert.
+const OVERDUE: Duration = Duration::from_secs(26 * 60 * 60);
+/// The language of mail to operators who chose none.
+const LANGUAGE: &str = "ja";
+
+/// Where snapshots go, when and how.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub folder: PathBuf,
+    /// The hours in which the day's own is begun.
+    pub window: (Time, Time),
+    /// zstd's level.
+    pub level: i32,
+    pub threads: usize,
+    /// The zone of the window and of the names.
+    pub zone: TimeZone,
+}
+
+/// Keeps the snapshots of one appliance.
+pub struct Keeper {
+    stores: Arc<Stores>,
+    generations: Generations,
+    settings: Settings,
+    clock: Clock,
+    /// The console's address, for mail to operators.
+    link: String,
+    busy: Arc<tokio::sync::Mutex<()>>,
+    progress: Arc<Progress>,
+    failed_at: Mutex<Option<Timestamp>>,
+    mirror_failed: Mutex<bool>,
+}
+
+/// A generation as it is shown.
+#[derive(Clone, Debug)]
+pub struct Shown {
+    pub generation: Generation,
+    /// What it holds, if that can be read.
+    pub manifest: Result<Manifest, String>,
+    /// The newest report that read it back whole.
+    pub verified: Option<Report>,
+}
+
+/// An organization that was put back.
+#[derive(Clone, Debug)]
+pub struct PutBack {
+    pub generation: Generation,
+    pub records: u64,
+    pub settled: Settled,
+    /// Where the data that stood there before is now.
+    pub previous: Option<PathBuf>,
+    pub took: Duration,
+}
+
+/// A rehearsal's outcome.
+#[derive(Clone, Debug)]
+pub struct Rehearsed {
+    pub generation: Generation,
+    pub report: Report,
+}
+
+fn join_failure(error: tokio::task::JoinError) -> BackupError {
+    BackupError::Store { whose: "the work".to_owned(), source: StoreError::Disk { reason: error.to_string() } }
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, BackupError> + Send + 'static,
+) -> Result<T, BackupError> {
+    tokio::task::spawn_blocking(work).await.map_err(join_failure)?
+}
+
+impl Keeper {
+    /// A keeper over an appliance's stores. `public_url` is what people type.
+    #[must_use]
+    pub fn new(stores: Arc<Stores>, settings: Settings, clock: Clock, public_url: &str) -> Self {
+        Self {
+            stores,
+            generations: Generations::new(&settings.folder),
+            settings,
+            clock,
+            link: format!("{public_url}/console/snapshots"),
+            busy: Arc::default(),
+            progress: Arc::default(),
+            failed_at: Mutex::new(None),
+            mirror_failed: Mutex::new(false),
+        }
+    }
+
+    /// The snapshot folder.
+    #[must_use]
+    pub fn generations(&self) -> &Generations {
+        &self.generations
+    }
+
+    /// How far the work of the moment is.
+    #[must_use]
+    pub fn progress(&self) -> &Arc<Progress> {
+        &self.progress
+    }
+
+    fn alone(&self) -> Result<tokio::sync::OwnedMutexGuard<()>, BackupError> {
+        Arc::clone(&self.busy).try_lock_owned().map_err(|_| BackupError::Busy)
+    }
+
+    /// Takes a generation now.
+    ///
+    /// # Errors
+    /// [`BackupError`]: then what was there is as it was, and operators are told.
+    pub async fn take(&self, daily: bool, pin: bool) -> Result<Taken, BackupError> {
+        let _alone = self.alone()?;
+        let options = Options {
+            daily,
+            pin,
+            level: self.settings.level,
+            threads: self.settings.threads,
+            zone: self.settings.zone.clone(),
+            leave_out: people::NOT_IN_GENERATIONS.into_iter().chain(mail::NOT_IN_GENERATIONS).collect(),
+        };
+        let (stores, generations) = (Arc::clone(&self.stores), self.generations.clone());
+        let (clock, progress) = (self.clock.clone(), Arc::clone(&self.progress));
+        let taken = blocking(move || take(&stores, &generations, &options, &clock, &progress)).await;
+        match taken {
+            Ok(taken) => {
+                *self.failed_at.lock() = None;
+                self.keep(taken.report.clone(), "snapshot").await;
+                if let Err(error) = self.sweep_keys().await {
+                    tracing::warn!(%error, "key versions that nothing names any more are kept for now");
+                }
+                Ok(taken)
+            }
+            Err(error) => {
+                *self.failed_at.lock() = Some(self.clock.now());
+                self.keep(self.failure(Kind::Snapshot, String::new(), &error), "snapshot").await;
+                Err(error)
+            }
+        }
+    }
+
+    fn failure(&self, kind: Kind, generation: String, error: &BackupError) -> Report {
+        Report {
+            kind,
+            at: self.clock.now(),
+            took_ms: 0,
+            generation,
+            stores: 0,
+            records: 0,
+            bytes: 0,
+            findings: vec![Finding { org: None, what: error.to_string() }],
+            by_recovery_key: false,
+        }
+    }
+
+    /// Keeps a report; if something is wrong, operators are mailed under the alert's name.
+    async fn keep(&self, report: Report, alert: &'static str) {
+        let now = self.clock.now();
+        for finding in &report.findings {
+            tracing::error!(
+                kind = report.kind.name(),
+                generation = report.generation,
+                whose = whose(finding.org),
+                finding = finding.what,
+                "a snapshot, or what is kept, is not as it must be"
+            );
+        }
+        let detail: Vec<String> = report
+            .findings
+            .iter()
+            .take(20)
+            .map(|finding| format!("{}: {}", whose(finding.org), finding.what))
+            .collect();
+        let (detail, link) = (detail.join("\n"), self.link.clone());
+        let kept = self
+            .stores
+            .system()
+            .submit(1024, move |txn| {
+                keep_report(txn, &report)?;
+                if !report.is_good() {
+                    for operator in directory::operators(txn.reader())? {
+                        let Some(mail) = &operator.mail else { continue };
+                        let language = directory::user(txn.reader(), operator.user)?.and_then(|user| user.language);
+                        let kind = MailKind::Alert {
+                            name: alert.to_owned(),
+                            detail: detail.clone(),
+                            at: now,
+                            link: link.clone(),
+                        };
+                        mail::queue(txn, now, mail.as_str(), language.as_deref().unwrap_or(LANGUAGE), kind)?;
+                    }
+                }
+                Ok::<_, StoreError>(())
+            })
+            .await;
+        if let Err(error) = kept {
+            tracing::error!(%error, "the report cannot be kept");
+        }
+    }
+
+    /// Destroys retained key versions that no generation and no store's file names.
+    ///
+    /// # Errors
+    /// What the folder or the keyring says.
+    pub async fn sweep_keys(&self) -> Result<(), BackupError> {
+        let (stores, generations) = (Arc::clone(&self.stores), self.generations.clone());
+        blocking(move || {
+            let keyring = stores.keyring();
+            let retained: Vec<_> = keyring.list().into_iter().filter(|key| key.state == KeyState::Retained).collect();
+            if retained.is_empty() {
+                return Ok(());
+            }
+            let Some(named) = generations.named_keys(keyring)? else { return Ok(()) };
+            let layout = stores.shelf().layout();
+            for key in retained.iter().filter(|key| !named.contains(&(key.id, key.version))) {
+                let path = match key.kind.organization() {
+                    None => layout.system(),
+                    Some(org) => layout.organization_store(org),
+                };
+                let active = stores.keyring().system_key();
+                // A store whose file still names it is being rewritten.
+                if key_of_file(keyring, &path, active).version() != key.version || !path.exists() {
+                    keyring.destroy_version(key.id, key.version)?;
+                }
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Brings the keyring's mirror up to date, if there is a snapshot folder.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub async fn mirror(&self) -> Result<(), BackupError> {
+        let (stores, generations) = (Arc::clone(&self.stores), self.generations.clone());
+        blocking(move || {
+            let mirror = generations.keyring();
+            if generations.list()?.is_empty() && !mirror.exists() {
+                return Ok(());
+            }
+            let live = peek(&stores.shelf().layout().keyring())?;
+            match peek(&mirror) {
+                Ok(copy) if copy == live => Ok(()),
+                _ => Ok(stores.keyring().mirror_to(generations.folder())?),
+            }
+        })
+        .await
+    }
+
+    /// The generations, newest first.
+    ///
+    /// # Errors
+    /// What the folder says.
+    pub async fn list(&self) -> Result<Vec<Shown>, BackupError> {
+        let (stores, generations) = (Arc::clone(&self.stores), self.generations.clone());
+        blocking(move || {
+            let told = stores
+                .system()
+                .view(|view| reports(view, usize::MAX))
+                .map_err(|source| BackupError::Store { whose: whose(None), source })?;
+            let mut shown = Vec::new();
+            for generation in generations.list()?.into_iter().rev() {
+                let manifest = Manifest::read(&generation.path, stores.keyring()).map_err(|error| error.to_string());
+                let verified = told
+                    .iter()
+                    .find(|report| {
+                        matches!(report.kind, Kind::Snapshot | Kind::Verification)
+                            && report.generation == generation.name.as_str()
+                    })
+                    .cloned();
+                shown.push(Shown { generation, manifest, verified });
+            }
+            Ok(shown)
+        })
+        .await
+    }
+
+    /// The newest reports, newest first.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn reports(&self, limit: usize) -> Result<Vec<Report>, StoreError> {
+        self.stores.system().read(move |view| reports(view, limit)).await
+    }
+
+    /// Reads a generation back whole, with the mirror of the keyring that stands beside it where that opens.
+    ///
+    /// # Errors
+    /// [`BackupError`]; what is wrong with the generation is in the report.
+    pub async fn verify(&self, generation: &Generation) -> Result<Report, BackupError> {
+        let _alone = self.alone()?;
+        let (began, name) = (Instant::now(), generation.name.to_string());
+        let (stores, generations, generation) =
+            (Arc::clone(&self.stores), self.generations.clone(), generation.clone());
+        let (threads, progress) = (self.settings.threads, Arc::clone(&self.progress));
+        let checked = blocking(move || {
+            let mirror = stores.keyring().open_mirror(generations.folder())?;
+            verify(&generation, &mirror, threads, &progress)
+        })
+        .await;
+        self.progress.end();
+        let report = match checked {
+            Ok(checked) => self.report(Kind::Verification, name, began, checked),
+            Err(error) => self.failure(Kind::Verification, name, &error),
+        };
+        self.keep(report.clone(), "verification").await;
+        Ok(report)
+    }
+
+    fn report(&self, kind: Kind, generation: String, began: Instant, checked: Checked) -> Report {
+        Report {
+            kind,
+            at: self.clock.now(),
+            took_ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
+            generation,
+            stores: checked.stores,
+            records: checked.records,
+            bytes: checked.bytes,
+            findings: checked.findings,
+            by_recovery_key: false,
+        }
+    }
+
+    /// Reads every live store whole: each record, the history's chain, what tables say of each other.
+    ///
+    /// # Errors
+    /// [`BackupError::Busy`]; what is wrong is in the report.
+    pub async fn verify_live(&self) -> Result<Report, BackupError> {
+        let _alone = self.alone()?;
+        let began = Instant::now();
+        let (stores, progress) = (Arc::clone(&self.stores), Arc::clone(&self.progress));
+        let checked = blocking(move || Ok(live::check(&stores, &progress))).await;
+        self.progress.end();
+        let report = self.report(Kind::Live, String::new(), began, checked?);
+        self.keep(report.clone(), "store").await;
+        Ok(report)
+    }
+
+    /// Says that a generation stays, or that it need not.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub async fn pin(&self, generation: Generation, stays: bool) -> Result<(), BackupError> {
+        let generations = self.generations.clone();
+        blocking(move || generations.pin(&generation, stays)).await
+    }
+
+    /// Restores a generation into a scratch folder with the code that restores in earnest, opens every store, reads it
+    /// whole, and renders a board. With a recovery key the keyring's mirror is opened by that.
+    ///
+    /// # Errors
+    /// [`BackupError`]; what is wrong with the generation is in the report.
+    pub async fn rehearse(&self, recovery_key: Option<&str>) -> Result<Rehearsed, BackupError> {
+        let _alone = self.alone()?;
+        let generation = self.generations.latest()?;
+        let (began, name) = (Instant::now(), generation.name.to_string());
+        let by_recovery_key = recovery_key.is_some();
+        let keys = match recovery_key {
+            Some(text) => Keyring::open_with_recovery(&self.generations.keyring(), text)?,
+            None => self.stores.keyring().open_mirror(self.generations.folder())?,
+        };
+        let scratch = self.stores.shelf().layout().root().join("rehearsal");
+        let (rehearsed, threads) = (generation.clone(), self.settings.threads);
+        let progress = Arc::clone(&self.progress);
+        let checked = blocking(move || {
+            let checked = settle::rehearse(&rehearsed, keys, &scratch, threads, &progress);
+            let removed = fs::remove_dir_all(&scratch);
+            let checked = checked?;
+            removed.map_err(|source| BackupError::Io { path: scratch, source })?;
+            Ok(checked)
+        })
+        .await;
+        self.progress.end();
+        let report = match checked {
+            Ok(checked) => Report { by_recovery_key, ..self.report(Kind::Rehearsal, name, began, checked) },
+            Err(error) => Report { by_recovery_key, ..self.failure(Kind::Rehearsal, name, &error) },
+        };
+        self.keep(report.clone(), "rehearsal").await;
+        Ok(Rehearsed { generation, report })
+    }
+
+    /// Puts one organization back from a generation, while the others go on. What stood there before is kept beside it.
+    ///
+    /// # Errors
+    /// [`BackupError`]: then the organization is as it was.
+    pub async fn put_back(
+        &self,
+        generation: &Generation,
+        org: OrgId,
+        keep_tokens: bool,
+    ) -> Result<PutBack, BackupError> {
+        let _alone = self.alone()?;
+        let (began, now) = (Instant::now(), self.clock.now());
+        let stores = Arc::clone(&self.stores);
+        let (from, progress) = (generation.clone(), Arc::clone(&self.progress));
+        let stamp = super::Name::new(now, &self.settings.zone);
+        let (records, settled, previous) = blocking(move || {
+            let keyring = stores.keyring();
+            let key = keyring.organization_key(org).ok_or(KeyringError::Erased(org))?;
+            let manifest = Manifest::read(&from.path, keyring)?;
+            let entry = manifest
+                .entry(Some(org))
+                .ok_or_else(|| BackupError::NoSuch(format!("{} with organization {org}", from.name)))?;
+            let layout = stores.shelf().layout();
+            let place = layout.organization_store(org);
+            settle::room_for(&from.name, &place, entry.plain_bytes)?;
+            progress.begin(Step::Restoring, entry.plain_bytes);
+            let fresh = place.with_extension("restoring");
+            let _ = fs::remove_file(&fresh);
+            let filled = fill_one(&from, entry, keyring, &key, &fresh, &progress)?;
+            let present = stores.organization(org).ok();
+            let settled =
+                settle::before_the_swap(&fresh, &key, present.as_deref(), now, from.name.as_str(), keep_tokens)?;
+            drop(present);
+            let previous = place.with_extension(format!("before-{stamp}"));
+            let previous = stores
+                .shelf()
+                .replace(org, &fresh, &previous)
+                .map_err(|source| BackupError::Store { whose: whose(Some(org)), source })?;
+            Ok((filled.records, settled, previous))
+        })
+        .await
+        .inspect_err(|_| self.progress.end())?;
+        self.progress.end();
+        let failed = |error: &people::PeopleError| StoreError::Disk { reason: format!("after the restore: {error}") };
+        let wrong = |source| BackupError::Store { whose: whose(Some(org)), source };
+        reconcile::organization(&self.stores, org).await.map_err(|error| wrong(failed(&error)))?;
+        sagas::publish_name(&self.stores, org).await.map_err(|error| wrong(failed(&error)))?;
+        let checked = Checked { stores: 1, records, ..Checked::default() };
+        self.keep(self.report(Kind::Restore, generation.name.to_string(), began, checked), "restore").await;
+        Ok(PutBack { generation: generation.clone(), records, settled, previous, took: began.elapsed() })
+    }
+
+    /// Where in the window this appliance begins, 0 to 1: its own, and always the same.
+    fn share(&self) -> f64 {
+        let [high, low, ..] =
+            self.stores.keyring().system_key().id().0.map(u32::from).into_iter().rev().collect::<Vec<_>>()[..]
+        else {
+            return 0.0;
+        };
+        f64::from(high * 256 + low) / 65_536.0
+    }
+
+    /// How long until the day's own is due.
+    ///
+    /// # Errors
+    /// What the folder says.
+    pub fn due_in(&self) -> Result<Duration, BackupError> {
+        let (now, zone) = (self.clock.now(), &self.settings.zone);
+        let window = Window { from: self.settings.window.0, to: self.settings.window.1 };
+        let newest_daily = self.generations.list()?.into_iter().rev().find_map(|generation| {
+            let manifest = Manifest::read(&generation.path, self.stores.keyring()).ok()?;
+            manifest.daily.then_some(manifest.day)
+        });
+        let last_day = newest_daily.or_else(|| {
+            // An appliance that was made after the moment of its first day has missed nothing.
+            let made = self.stores.keyring().list().first().map(|key| key.created_at)?;
+            let missed = schedule::wait(made, zone, window, None, self.share()).is_zero();
+            missed.then(|| made.in_zone(zone).date().to_string())
+        });
+        let due = schedule::wait(now, zone, window, last_day.as_deref(), self.share());
+        let retry = self.failed_at.lock().map_or(Duration::ZERO, |failed| failed.plus(RETRY_AFTER).since(now));
+        Ok(due.max(retry))
+    }
+
+    /// What wants an operator's hand, as stable names.
+    #[must_use]
+    pub fn alerts(&self) -> Vec<&'static str> {
+        let mut alerts = Vec::new();
+        let told = self.stores.system().view(|view| reports(view, 100)).unwrap_or_default();
+        let wrong = |kind: Kind| told.iter().find(|report| report.kind == kind).is_some_and(|report| !report.is_good());
+        let newest = self.generations.latest().ok().map(|generation| generation.name.at());
+        let made = self.stores.keyring().list().first().map(|key| key.created_at).unwrap_or_default();
+        let overdue = self.clock.now().since(newest.unwrap_or(made)) > OVERDUE;
+        if overdue || wrong(Kind::Snapshot) {
+            alerts.push("snapshot");
+        }
+        if *self.mirror_failed.lock() {
+            alerts.push("snapshot-folder");
+        }
+        for (kind, name) in
+            [(Kind::Verification, "verification"), (Kind::Live, "store"), (Kind::Rehearsal, "rehearsal")]
+        {
+            if wrong(kind) {
+                alerts.push(name);
+            }
+        }
+        alerts
+    }
+
+    async fn is_due(&self, kind: Kind, every: Duration) -> bool {
+        let told = self.reports(500).await.unwrap_or_default();
+        let made = self.stores.keyring().list().first().map(|key| key.created_at).unwrap_or_default();
+        let last = told.iter().find(|report| report.kind == kind).map_or(made, |report| report.at);
+        self.clock.now().since(last) >= every
+    }
+
+    /// Looks after the snapshots until told to stop.
+    pub async fn run(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
+        let mut ticks = 0_u64;
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(LOOK_EVERY) => {}
+                _ = stop.wait_for(|stop| *stop) => return,
+            }
+            let mirrored = self.mirror().await;
+            if let Err(error) = &mirrored {
+                tracing::error!(%error, "the keyring cannot be mirrored into the snapshot folder");
+            }
+            *self.mirror_failed.lock() = mirrored.is_err();
+            let keeper = Arc::clone(&self);
+            match blocking(move || keeper.due_in()).await {
+                Ok(due) if due.is_zero() => match self.take(true, false).await {
+                    Ok(taken) => tracing::info!(
+                        generation = %taken.generation.name, bytes = taken.manifest.bytes(),
+                        written = taken.manifest.bytes_written(), took_ms = taken.report.took_ms,
+                        "the day's snapshot was taken and read back"
+                    ),
+                    Err(BackupError::Busy) => {}
+                    Err(error) => tracing::error!(%error, "the day's snapshot failed; nothing was removed"),
+                },
+                Ok(_) => {}
+                Err(error) => tracing::error!(%error, "the snapshot folder cannot be read"),
+            }
+            ticks += 1;
+            // The rarer works are looked for once a minute.
+            if ticks.is_multiple_of(12) {
+                if self.is_due(Kind::Live, LIVE_EVERY).await {
+                    let _ = self.verify_live().await;
+                } else if self.generations.latest().is_ok() && self.is_due(Kind::Rehearsal, REHEARSAL_EVERY).await {
+                    let _ = self.rehearse(None).await;
+                }
+            }
+        }
+    }
+
+    /// Members and tokens of an organization that a restore would bring and take.
+    ///
+    /// # Errors
+    /// What the generation says.
+    pub async fn would_change(&self, generation: &Generation, org: OrgId) -> Result<settle::Difference, BackupError> {
+        let (stores, generation) = (Arc::clone(&self.stores), generation.clone());
+        blocking(move || {
+            let manifest = Manifest::read(&generation.path, stores.keyring())?;
+            Ok(settle::difference(&stores, &manifest, org))
+        })
+        .await
+    }
+}
+
+/// The tables that a dump leaves out are named once.
+#[must_use]
+pub fn left_out() -> BTreeSet<&'static str> {
+    people::NOT_IN_GENERATIONS.into_iter().chain(mail::NOT_IN_GENERATIONS).collect()
+}
+
+/// A store at a place that is not the shelf's.
+pub(super) fn open_at(
+    path: &std::path::Path,
+    key: &crate::seal::DataKey,
+    org: Option<OrgId>,
+) -> Result<Arc<Store>, BackupError> {
+    Store::open(path, key.clone(), 8 << 20).map_err(|source| BackupError::Store { whose: whose(org), source })
+}

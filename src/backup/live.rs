@@ -1,0 +1,50 @@
+//! Verifying the live stores while they serve.
+
+use super::{Checked, Finding, Progress, Step, segment::whose, take};
+use crate::{
+    ids::OrgId,
+    store::{Store, StoreError, Stores, bytes_held},
+    work,
+};
+
+/// Reads every live store: each record, the history's chain, and for organizations what the tables say of each other. A
+/// store that cannot be read, or is not as it must be, is a finding; the others are read all the same.
+pub(super) fn check(stores: &Stores, progress: &Progress) -> Checked {
+    take::be_nice();
+    let organizations = stores.organizations();
+    let system = bytes_of(stores.system());
+    progress.begin(Step::Verifying, system.unwrap_or_default());
+    let mut checked = Checked::default();
+    one(stores.system(), None, progress, &mut checked);
+    for org in organizations {
+        match stores.organization(org) {
+            Ok(store) => one(&store, Some(org), progress, &mut checked),
+            // Erased meanwhile.
+            Err(StoreError::Missing) if stores.keyring().organization_key(org).is_none() => {}
+            Err(error) => checked.findings.push(Finding { org: Some(org), what: error.to_string() }),
+        }
+    }
+    progress.end();
+    checked
+}
+
+fn bytes_of(store: &Store) -> Result<u64, StoreError> {
+    store.view(bytes_held)
+}
+
+fn one(store: &Store, org: Option<OrgId>, progress: &Progress, checked: &mut Checked) {
+    checked.stores += 1;
+    match store.check_records(&mut |bytes| progress.add(bytes)) {
+        Ok(passed) => {
+            checked.records += passed.tables.values().sum::<u64>();
+            checked.bytes += passed.bytes;
+        }
+        Err(error) => checked.findings.push(Finding { org, what: format!("the store of {}: {error}", whose(org)) }),
+    }
+    if org.is_some() {
+        match store.view(|view| work::check(view)) {
+            Ok(wrong) => checked.findings.extend(wrong.into_iter().map(|what| Finding { org, what })),
+            Err(error) => checked.findings.push(Finding { org, what: error.to_string() }),
+        }
+    }
+}
