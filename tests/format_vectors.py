@@ -108,6 +108,24 @@ def store():
     show("store.superblock.sha256", hashlib.sha256(superblock).digest())
 
 
+def aead(key, nonce, aad, plaintext):
+    """ChaCha20-Poly1305, RFC 8439 2.8: ciphertext and tag in one."""
+    stream = b"".join(chacha_block(key, 1 + at, nonce) for at in range(-(-len(plaintext) // 64)))
+    ciphertext = bytes(a ^ b for a, b in zip(plaintext, stream))
+    padded = [part + bytes(-len(part) % 16) for part in (aad, ciphertext)]
+    lengths = struct.pack("<QQ", len(aad), len(ciphertext))
+    return ciphertext + poly1305(chacha_block(key, 0, nonce)[:32], b"".join(padded) + lengths)
+
+
+def snapshot():
+    key, stream_id = bytes(range(32)), b"\x66" * 32
+    header = b"WRKSEGM\n" + struct.pack("<II", 1, 0) + b"\x11" * 16 + struct.pack("<II", 1, 0) + fingerprint(key)
+    header = (header + stream_id + b"0.1.0".ljust(16, b"\0")).ljust(128, b"\0")
+    stream_key = hkdf(stream_id, key, b"workrun v1 stream", 32)
+    show("snapshot.stream_key", stream_key)
+    show("snapshot.chunk", aead(stream_key, bytes(3) + bytes(8) + b"\1", header, b"hello"))
+
+
 def keys():
     key, nonce = b"\1" * 32, b"\2" * 24
     show("keys.fingerprint", fingerprint(key))
@@ -119,4 +137,5 @@ def keys():
 
 if __name__ == "__main__":
     store()
+    snapshot()
     keys()

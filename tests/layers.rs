@@ -90,6 +90,7 @@ const PANICS: &[(&str, &str)] = &[
     ("src/ids.rs", "without the operating system's randomness nothing here is safe to do"),
     ("src/seal/aead.rs", "lengths that the types fix"),
     ("src/seal/keys.rs", "lengths that the types fix"),
+    ("src/seal/stream.rs", "lengths that the types fix"),
     ("src/seal/keyring_content.rs", "encoding into memory"),
     ("src/seal/keyring_file.rs", "the file's size is limited before"),
     ("src/seal/recovery.rs", "encrypting into memory"),

@@ -99,6 +99,7 @@ struct World {
     people: BTreeMap<Who, Browser>,
     owner: Browser,
     foreign_org: String,
+    generation: String,
     made: usize,
 }
 
@@ -118,7 +119,9 @@ impl World {
             people.insert(who, appliance.join(&mut owner, &org, &format!("{role}@example.test"), role, role));
         }
         let api = appliance.api(&org, "owner");
-        Self { appliance, org, api, people, owner, foreign_org, made: 0 }
+        let taken = appliance.command(&["snapshot"]);
+        let generation = taken["generation"].as_str().expect("a name").to_owned();
+        Self { appliance, org, api, people, owner, foreign_org, generation, made: 0 }
     }
 
     /// Somebody of that kind whom nobody needs afterwards.
@@ -201,6 +204,7 @@ impl World {
         }
         // Nobody's session: one's own would be the end of the caller.
         path = path.replace(":session", &"0".repeat(26));
+        path = path.replace(":generation", &self.generation);
         if path.starts_with("/invitations/:token") {
             path = path.replace("/invitations/:token", &self.invitation().1);
         } else if path == "/hooks/:token" {

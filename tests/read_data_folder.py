@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""A second reader of docs/formats/keyring.md and docs/formats/store.md, written from those documents alone.
+"""A second reader of docs/formats/keyring.md, store.md and snapshot.md, written from those documents alone.
 
-    read_data_folder.py DATA --root-key FILE | --recovery-key FILE
+    read_data_folder.py DATA --root-key FILE | --recovery-key FILE [--generation FOLDER]
 
 Opens the keyring by the root key's file or by the recovery key (an age identity), then reads the system's store: its
-superblock, the newer header copy, and every block that was written. Prints one JSON object. Standard library only; it is
-slow and simple on purpose.
+superblock, the newer header copy, and every block that was written. With --generation it reads, by the keyring that stands
+beside it, a generation instead: its manifest and every segment. Prints one JSON object. Standard library only, but for the
+zstd command; it is slow and simple on purpose.
 """
 
 import argparse
@@ -15,6 +16,7 @@ import hmac
 import json
 import pathlib
 import struct
+import subprocess
 import sys
 
 from format_vectors import chacha_block, hchacha, hkdf, poly1305
@@ -184,16 +186,150 @@ def read_store(file, keys):
     return {"header_copies": len(headers), "redb": headers[max(headers)][:4].decode("latin-1"), "blocks": blocks, "key_version": version}
 
 
+# ---------------------------------------------------------------- generations
+
+IV = [0x6A09E667, 0xBB67AE85, 0x3C6EF372, 0xA54FF53A, 0x510E527F, 0x9B05688C, 0x1F83D9AB, 0x5BE0CD19]
+ORDER = [2, 6, 3, 10, 7, 0, 4, 13, 1, 11, 12, 5, 9, 14, 15, 8]
+
+
+def blake3(data):
+    """BLAKE3 of a message, 32 bytes."""
+    mask = 0xFFFFFFFF
+    turn = lambda x, n: (x >> n | x << 32 - n) & mask
+
+    def compress(value, block, length, counter, flags):
+        words = list(struct.unpack("<16I", block.ljust(64, b"\0")))
+        v = value + IV[:4] + [counter & mask, counter >> 32, length, flags]
+        for turned in range(7):
+            for at, (a, b, c, d) in enumerate([(0, 4, 8, 12), (1, 5, 9, 13), (2, 6, 10, 14), (3, 7, 11, 15),
+                                               (0, 5, 10, 15), (1, 6, 11, 12), (2, 7, 8, 13), (3, 4, 9, 14)]):
+                for word, first, second in ((words[2 * at], 16, 12), (words[2 * at + 1], 8, 7)):
+                    v[a] = v[a] + v[b] + word & mask
+                    v[d] = turn(v[d] ^ v[a], first)
+                    v[c] = v[c] + v[d] & mask
+                    v[b] = turn(v[b] ^ v[c], second)
+            words = [words[place] for place in ORDER]
+        return [x ^ y for x, y in zip(v[:8], v[8:])]
+
+    def chunk(piece, counter, root):
+        value, blocks = IV, [piece[at:at + 64] for at in range(0, len(piece), 64)] or [b""]
+        for at, block in enumerate(blocks):
+            last = at == len(blocks) - 1
+            value = compress(value, block, len(block), counter, (at == 0) | last << 1 | (root and last) << 3)
+        return value
+
+    def tree(first, count, root):
+        if count == 1:
+            return chunk(data[first * 1024:(first + 1) * 1024], first, root)
+        left = 1 << (count - 1).bit_length() - 1
+        pair = tree(first, left, False) + tree(first + left, count - left, False)
+        return compress(IV, struct.pack("<16I", *pair), 64, 0, 4 | root << 3)
+
+    return struct.pack("<8I", *tree(0, max(1, -(-len(data) // 1024)), True))
+
+
+def open_container(file, magic, keys):
+    if file[:8] != magic or int.from_bytes(file[8:12], "little") != 1:
+        raise Refused("not a container of format 1")
+    header, named = file[:128], (file[16:32], int.from_bytes(file[32:36], "little"))
+    key = next((key.get(1) for key in keys if (key[0][0], key[0][1]) == named), None)
+    if key is None or hkdf(b"", key, b"workrun v1 fingerprint", 8) != file[40:48]:
+        raise Refused("it needs another key")
+    stream_key = hkdf(file[48:80], key, b"workrun v1 stream", 32)
+    chunks = [file[at:at + 65536 + 16] for at in range(128, len(file), 65536 + 16)]
+    frame = b"".join(
+        aead_open(stream_key, bytes(3) + number.to_bytes(8, "big") + bytes([number == len(chunks) - 1]), chunk, header)
+        for number, chunk in enumerate(chunks))
+    return subprocess.run(["zstd", "-dcq"], input=frame, stdout=subprocess.PIPE, check=True).stdout
+
+
+def read_items(plain):
+    """The tables of a dump: name to a list of key and value."""
+    at = 0
+
+    def number():
+        nonlocal at
+        value = shift = 0
+        while True:
+            byte = plain[at]
+            at += 1
+            value |= (byte & 127) << shift
+            shift += 7
+            if byte < 128:
+                return value
+
+    def take(length):
+        nonlocal at
+        at += length
+        return plain[at - length:at]
+
+    names, tables, records = [], {}, 0
+    while True:
+        table = number()
+        if table:
+            key, value = number(), number()
+            key, value = take(key), take(value)
+            if tables[names[table - 1]] and tables[names[table - 1]][-1][0] >= key:
+                raise Refused("keys out of order")
+            if cbor(value)[1] != len(value):
+                raise Refused("a value is not one CBOR item")
+            tables[names[table - 1]].append((key, value))
+            records += 1
+            continue
+        length = number()
+        if length == 0:
+            if number() != records or at != len(plain):
+                raise Refused("the end names another number of records")
+            return tables
+        names.append(take(length).decode())
+        tables[names[-1]] = []
+
+
+def read_generation(folder, keys):
+    manifest, end = cbor(open_container((folder / "manifest").read_bytes(), b"WRKMANI\n", keys))
+    if manifest[0] != folder.name:
+        raise Refused("the manifest is another generation's")
+    records, boards = 0, []
+    for entry in manifest[7]:
+        files = [path for path in folder.glob("*.seg") if path.read_bytes()[48:80] == entry[1]]
+        if len(files) != 1:
+            raise Refused("no segment of the entry's stream id")
+        file = files[0].read_bytes()
+        if (len(file), blake3(file)) != (entry[4], entry[5]):
+            raise Refused(f"{files[0].name} is not the file that the manifest names")
+        tables = read_items(open_container(file, b"WRKSEGM\n", keys))
+        if {name: len(found) for name, found in tables.items()} != entry[11]:
+            raise Refused("the records are not those that the manifest counts")
+        payloads = dict(tables.get("payloads", []))
+        for key, value in tables.get("events", []):
+            header = cbor(value)[0]
+            if key in payloads:
+                payload = cbor(payloads[key])[0]
+                if blake3(payload[0] + payload[1]) != header[3]:
+                    raise Refused("a payload is not the one of its event")
+            last = (int.from_bytes(key, "big"), header[4])
+        if tables.get("events") and last != (entry[9], entry[10]):
+            raise Refused("the last event is another one")
+        records += sum(entry[11].values())
+        boards += [cbor(value)[0][1] for _, value in tables.get("boards", [])]
+    return {"generation": manifest[0], "segments": len(manifest[7]), "records": records, "boards": boards}
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=pathlib.Path)
     parser.add_argument("--root-key", type=pathlib.Path)
     parser.add_argument("--recovery-key", type=pathlib.Path)
+    parser.add_argument("--generation", type=pathlib.Path)
     args = parser.parse_args()
     root = bytes.fromhex(args.root_key.read_text().strip()) if args.root_key else None
     lines = args.recovery_key.read_text().splitlines() if args.recovery_key else []
     identity = next((line.strip() for line in lines if line.startswith("AGE-SECRET-KEY-1")), None)
     try:
+        if args.generation:
+            content = read_keyring((args.generation.parent / "keyring").read_bytes(), root, identity)
+            print(json.dumps(read_generation(args.generation, content[1])))
+            return
         content = read_keyring((args.data / "keyring").read_bytes(), root, identity)
         store = read_store((args.data / "live" / "system.store").read_bytes(), content[1])
     except Refused as refusal:

@@ -18,6 +18,37 @@ fn read(data: &Path, flag: &str, key: &Path) -> Output {
     command.output().expect("python3, which the tests need")
 }
 
+fn read_generation(data: &Path, generation: &Path, flag: &str, key: &Path) -> Output {
+    let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/read_data_folder.py");
+    let mut command = Command::new("python3");
+    command.arg("-B").arg(script).arg(data).arg(flag).arg(key).arg("--generation").arg(generation);
+    command.output().expect("python3, which the tests need")
+}
+
+/// Snapshots are documented to the last byte, so that data outlives the product.
+#[test]
+fn the_documents_suffice_to_read_a_generation() {
+    let appliance = Appliance::start();
+    let org = appliance.found("青空商会", "owner@example.test");
+    appliance.api(&org, "owner").board("依頼の一覧", &["新規", "完了"], &[]);
+    let recovery = appliance.data().join("recovery.txt");
+    appliance.command(&["keys", "recovery", "--out", recovery.to_str().expect("a path")]);
+    let taken = appliance.command(&["snapshot"]);
+    let generation = appliance.data().join("snapshots").join(taken["generation"].as_str().expect("a name"));
+    for (flag, key) in [("--root-key", appliance.root_key()), ("--recovery-key", recovery)] {
+        let seen = found(&read_generation(&appliance.data(), &generation, flag, &key));
+        assert_eq!(seen["segments"], 2, "{seen}");
+        assert_eq!(seen["boards"][0], "依頼の一覧", "{seen}");
+    }
+    let segment = generation.join(format!("{org}.seg"));
+    let mut bytes = fs::read(&segment).expect("the segment");
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&segment, &bytes).expect("written");
+    let refused = read_generation(&appliance.data(), &generation, "--root-key", &appliance.root_key());
+    assert!(!refused.status.success(), "a flipped bit");
+}
+
 fn found(output: &Output) -> Value {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).expect("a JSON document")

@@ -3,7 +3,7 @@
 //! A generation is a folder of sealed files: a [`Manifest`] and a segment a store. It comes into being under a temporary
 //! name and gets its own only after all that was written for it has been read back. A segment is never changed: an
 //! organization that has not changed has its segment linked into the next generation. `docs/formats/snapshot.md`
-//! specifies the files, `docs/guide/restore.md` teaches putting them back.
+//! specifies the files, `docs/guide/snapshots.md` teaches putting them back.
 //!
 //! Promises:
 //! - a failed snapshot removes nothing and counts for nothing;
@@ -30,7 +30,7 @@ mod verify;
 
 pub use error::BackupError;
 pub use folder::{Generation, Generations};
-pub use keeper::{Keeper, PutBack, Rehearsed, Settings, Shown, left_out};
+pub use keeper::{Keeper, PutBack, Rehearsed, Settings, Shown};
 pub use manifest::{Entry, Manifest, Problem, key_needed};
 pub use name::Name;
 pub use progress::{Progress, Step};

@@ -245,3 +245,30 @@ impl Read for Reader {
         self.decoder.read(out)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The vector of docs/formats/snapshot.md, made by `tests/format_vectors.py`; changing the container makes every existing
+    /// generation unreadable.
+    #[test]
+    fn the_container_stays_as_documented() {
+        let mut bytes = [0; 32];
+        for (value, byte) in (0..).zip(&mut bytes) {
+            *byte = value;
+        }
+        let (key, id) = (DataKey::from_bytes(KeyId([0x11; 16]), 1, bytes), [0x66; 32]);
+        let header = header(Kind::Segment, &key, &id);
+        let sealed: Vec<u8> =
+            (0..CHUNK.len() / 2).map(|at| u8::from_str_radix(&CHUNK[at * 2..at * 2 + 2], 16).unwrap()).collect();
+        let mut plain = String::new();
+        key.opening(&id, &header, sealed.as_slice()).read_to_string(&mut plain).unwrap();
+        assert_eq!(plain, "hello");
+        let mut again = key.sealing(&id, &header, Vec::new());
+        again.write_all(b"hello").unwrap();
+        assert_eq!(again.finish().unwrap(), sealed);
+    }
+
+    const CHUNK: &str = "5ace754e01aacfb95e569196502afe3510e44f1d7e";
+}

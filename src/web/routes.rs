@@ -9,7 +9,7 @@ use super::{
     api, inbound, live,
     pages::{
         board, board_settings, card, console, gate, home, hooks, invitation, list, members, organization, profile,
-        quota,
+        quota, snapshots,
     },
     plain,
 };
@@ -133,5 +133,11 @@ site! {
     "/console" { get console::overview: Operator }
     "/console/organizations" { get console::list_organizations: Operator, post console::create_organization: Operator }
     "/console/organizations/:org" { get quota::show: Operator, post quota::set: Operator }
+    "/console/snapshots" { get snapshots::show: Operator, post snapshots::take: Operator }
+    "/console/snapshots/progress" { get snapshots::progress: Operator }
+    "/console/snapshots/:generation/verification" { post snapshots::verify: Operator }
+    "/console/snapshots/:generation/pin" { post snapshots::pin: Operator }
+    "/console/verification" { post snapshots::verify_live: Operator }
+    "/console/rehearsal" { post snapshots::rehearse: Operator }
     "/console/mail" { get console::mail_queue: Operator }
 }

@@ -78,6 +78,7 @@ async function furnished(t, language) {
     console: "/console",
     "console organizations": "/console/organizations",
     "console organization": `/console/organizations/${org}`,
+    "console snapshots": "/console/snapshots",
     "console mail": "/console/mail",
     "API documents": "/api/docs",
     "an error": "/o/nowhere",

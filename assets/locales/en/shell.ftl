@@ -21,6 +21,7 @@ shell-sign-out = Sign out
 shell-console = Operations console
 shell-console-overview = Overview
 shell-console-organizations = Organizations
+shell-console-snapshots = Snapshots
 shell-console-mail = Mail
 shell-leave-console = To your organizations
 shell-offline = The connection is down. Changes will follow from where they stopped once it is back.

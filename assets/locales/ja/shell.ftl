@@ -18,6 +18,7 @@ shell-sign-out = サインアウト
 shell-console = 運用コンソール
 shell-console-overview = 概要
 shell-console-organizations = 組織
+shell-console-snapshots = スナップショット
 shell-console-mail = メール
 shell-leave-console = 組織の画面へ
 shell-offline = 接続が切れています。再接続すると、続きから反映します。

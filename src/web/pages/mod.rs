@@ -14,6 +14,7 @@ pub mod members;
 pub mod organization;
 pub mod profile;
 pub mod quota;
+pub mod snapshots;
 
 use poem::{Request, http::header};
 

@@ -19,6 +19,7 @@ mod preview;
 #[cfg(test)]
 mod rooms_preview;
 pub mod shelf;
+pub mod snapshots;
 
 use std::{borrow::Borrow, fmt};
 
@@ -130,7 +131,10 @@ impl Chrome {
     /// Whether the menu shows the operators' pages.
     #[must_use]
     pub fn in_console(&self) -> bool {
-        matches!(self.section, Section::Console | Section::ConsoleOrganizations | Section::ConsoleMail)
+        matches!(
+            self.section,
+            Section::Console | Section::ConsoleOrganizations | Section::ConsoleSnapshots | Section::ConsoleMail
+        )
     }
 
     /// `aria-current` for an entry of the menu.
@@ -228,6 +232,7 @@ pub enum Section {
     Console,
     ConsoleOrganizations,
     ConsoleMail,
+    ConsoleSnapshots,
 }
 
 /// A toast: what happened, and how to take it back.

@@ -13,6 +13,7 @@ use super::{
             AuditRow, InvitationRow, InviteForm, MadeToken, MemberRow, Members, Profile, ProfileName, SessionRow,
             Settings, TokenForm, TokenRow,
         },
+        snapshots::{GenerationTile, ReportRow, Snapshots, Work},
     },
     HOST, MAIL, ORG, Sample, html,
 };
@@ -414,6 +415,7 @@ impl Sample {
                 }),
             )),
         );
+        self.snapshots(&mut page);
         let queue = |mails, mail_works| MailQueue { chrome: self.member(Section::ConsoleMail), mails, mail_works };
         page("console-mail-empty", html(&queue(Vec::new(), false)));
         page(
@@ -428,6 +430,57 @@ impl Sample {
                     error: "451 4.7.1 Greylisting in action, try again later".to_owned(),
                 }],
                 true,
+            )),
+        );
+    }
+
+    fn snapshots(&self, page: &mut impl FnMut(&str, String)) {
+        let snapshots = |generations, reports, work| Snapshots {
+            chrome: self.member(Section::ConsoleSnapshots),
+            next: self.words.fill("snapshots-next", &[("when", "11/25 12:14")]),
+            work,
+            said: None,
+            generations,
+            rehearsed: self.words.fill("snapshots-rehearsed", &[("when", "11/1 4:10"), ("took", "138 s")]),
+            reports,
+            folder: "/var/lib/workrun/snapshots".to_owned(),
+        };
+        page("console-snapshots-empty", html(&snapshots(Vec::new(), Vec::new(), None)));
+        let generation = |day: u32, height, written, state, pinned| GenerationTile {
+            name: format!("2026-11-{day}T120003+0900"),
+            day: self.say(&format!("11月{day}日"), &format!("{day} Nov")),
+            pinned,
+            height,
+            written,
+            size: "1.4 GB".to_owned(),
+            taken: "12:14 · 44 s".to_owned(),
+            state,
+            verdict: self.words.text(match state {
+                State::Ok => "snapshots-verified",
+                State::Warn => "snapshots-incomplete",
+                _ => "snapshots-damaged",
+            }),
+        };
+        let report = ReportRow {
+            at: "11/24 12:15".to_owned(),
+            what: format!("{} 2026-11-24T120003+0900", self.words.text("snapshots-kind-snapshot")),
+            records: "1,204,220".to_owned(),
+            took: "44 s".to_owned(),
+            state: State::Bad,
+            verdict: self.words.text("snapshots-bad"),
+            findings: vec!["chunk 7 does not authenticate: it is damaged, or cut off".to_owned()],
+        };
+        let work = Work { title: self.words.text("snapshots-step-writing"), left: String::new(), percent: 40 };
+        page(
+            "console-snapshots",
+            html(&snapshots(
+                vec![
+                    generation(18, 34, 9, State::Ok, false),
+                    generation(19, 36, 7, State::Bad, true),
+                    generation(20, 40, 12, State::Warn, false),
+                ],
+                vec![report],
+                Some(work),
             )),
         );
     }

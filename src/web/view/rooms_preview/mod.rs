@@ -67,8 +67,11 @@ impl Sample {
             admin: true,
             may_create_boards: true,
         };
-        let org = (!matches!(section, Section::Console | Section::ConsoleOrganizations | Section::ConsoleMail))
-            .then_some(org);
+        let org = (!matches!(
+            section,
+            Section::Console | Section::ConsoleOrganizations | Section::ConsoleSnapshots | Section::ConsoleMail
+        ))
+        .then_some(org);
         Chrome { me: Some(me), org, section, ..self.stranger() }
     }
 
