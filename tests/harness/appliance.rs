@@ -278,6 +278,28 @@ impl Appliance {
         serde_json::from_str(&text).unwrap_or_else(|error| panic!("{arguments:?}: {error} in {text:?}"))
     }
 
+    /// A command's one JSON document; what it does to its files is added to the log of calls.
+    #[track_caller]
+    pub fn traced_command(&self, arguments: &[&str], calls: &str) -> Value {
+        let mut command = self.run("strace");
+        command.args(["-f", "--seccomp-bpf", "-y", "-xx", "-s", "67108864", "-e", "signal=none", "-A"]);
+        command.args(["-e", &format!("trace={calls}"), "-o"]).arg(self.trace()).arg(env!("CARGO_BIN_EXE_workrun"));
+        let output =
+            command.args(arguments).args(["--json", "--data-dir"]).arg(self.data()).output().expect("`strace`");
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success(), "{arguments:?}: {text}{}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{arguments:?}: {error} in {text:?}"))
+    }
+
+    /// Runs a command some of whose calls fail, as `strace`'s `inject` says; its log of them is put where `said` says.
+    pub fn failing(&self, arguments: &[&str], inject: &str, said: &Path) -> Output {
+        let mut command = self.run("strace");
+        command.args(["-f", "-q", "-e", "signal=none", "-e", &format!("inject={inject}")]);
+        command.args(["-e", &format!("trace={}", inject.split(':').next().unwrap_or_default()), "-o"]).arg(said);
+        command.arg(env!("CARGO_BIN_EXE_workrun")).args(arguments).arg("--data-dir").arg(self.data());
+        command.output().expect("`strace`")
+    }
+
     pub fn status(&self) -> Value {
         self.command(&["status"])
     }

@@ -30,12 +30,40 @@ struct Content {
     dirty: Vec<usize>,
 }
 
-/// A change of a name in a folder: what it names from then on.
+/// A change of names, durable once one of its folders is synced.
 #[derive(Clone)]
 struct Naming {
-    folder: PathBuf,
-    /// Names that change together, as a rename's two do.
-    names: Vec<(PathBuf, Option<Inode>)>,
+    folders: Vec<PathBuf>,
+    change: Change,
+}
+
+#[derive(Clone)]
+enum Change {
+    /// Names that change together, as a file's rename does: what they name from then on.
+    Names(Vec<(PathBuf, Option<Inode>)>),
+    /// A folder is renamed, and everything in it with it.
+    Folder { from: PathBuf, to: PathBuf },
+}
+
+impl Change {
+    fn apply(&self, names: &mut BTreeMap<PathBuf, Inode>) {
+        match self {
+            Self::Names(changed) => {
+                for (path, inode) in changed {
+                    put(names, path, *inode);
+                }
+            }
+            Self::Folder { from, to } => {
+                let inside: Vec<PathBuf> = names.keys().filter(|path| path.starts_with(from)).cloned().collect();
+                for path in inside {
+                    if let (Some(inode), Ok(rest)) = (names.remove(&path), path.strip_prefix(from)) {
+                        let target = if rest.as_os_str().is_empty() { to.clone() } else { to.join(rest) };
+                        names.insert(target, inode);
+                    }
+                }
+            }
+        }
+    }
 }
 
 #[derive(Clone, Default)]
@@ -67,8 +95,32 @@ pub enum Fate {
 
 impl Machine {
     /// An empty disk, of which what stands under `root` is watched.
+    #[allow(dead_code, reason = "each test uses a part of it")]
     pub fn new(root: &Path) -> Self {
         Self { root: root.to_owned(), ..Self::default() }
+    }
+
+    /// A disk on which what stands under `root` is there already, and watched.
+    #[allow(dead_code, reason = "each test uses a part of it")]
+    pub fn of(root: &Path) -> Self {
+        let mut machine = Self::new(root);
+        machine.take_in(root);
+        machine.synced_names = machine.names.clone();
+        machine
+    }
+
+    fn take_in(&mut self, folder: &Path) {
+        for entry in fs::read_dir(folder).expect("a folder") {
+            let entry = entry.expect("an entry");
+            if entry.path().is_dir() {
+                self.names.insert(entry.path(), FOLDER);
+                self.take_in(&entry.path());
+            } else if entry.path().is_file() {
+                let now = fs::read(entry.path()).expect("a file");
+                self.contents.push(Content { synced: now.clone(), now, dirty: Vec::new() });
+                self.names.insert(entry.path(), self.contents.len() - 1);
+            }
+        }
     }
 
     pub fn apply(&mut self, op: &Op) {
@@ -92,6 +144,7 @@ impl Machine {
                 Some(Open::Folder(folder)) => self.sync_folder(&folder),
                 None => {}
             },
+            Op::Rename { from, to } if self.names.get(from) == Some(&FOLDER) => self.rename_folder(from, to),
             Op::Rename { from, to } => {
                 if let Some(inode) = self.names.get(from).copied() {
                     self.name(vec![(from.clone(), None), (to.clone(), Some(inode))]);
@@ -153,21 +206,41 @@ impl Machine {
     fn name(&mut self, names: Vec<(PathBuf, Option<Inode>)>) {
         let inside = |path: &Path| path.starts_with(&self.root) && path != self.root;
         let names: Vec<_> = names.into_iter().filter(|(path, _)| inside(path)).collect();
-        let Some(folder) = names.first().and_then(|(path, _)| path.parent()).map(Path::to_owned) else { return };
-        let same = names.iter().all(|(path, _)| path.parent() == Some(&folder));
-        assert!(same, "nothing is renamed from folder to folder: {names:?}");
-        for (path, inode) in &names {
-            put(&mut self.names, path, *inode);
+        let mut folders: Vec<PathBuf> =
+            names.iter().filter_map(|(path, _)| path.parent()).map(Path::to_owned).collect();
+        folders.dedup();
+        if !folders.is_empty() {
+            self.change(folders, Change::Names(names));
         }
-        self.namings.push(Naming { folder, names });
+    }
+
+    fn rename_folder(&mut self, from: &Path, to: &Path) {
+        let begun = self.namings.iter().any(|naming| naming.folders.iter().any(|folder| folder.starts_with(from)));
+        assert!(!begun, "{} is renamed before what is in it is on the disk", from.display());
+        let mut folders: Vec<PathBuf> = [from, to].into_iter().filter_map(Path::parent).map(Path::to_owned).collect();
+        folders.dedup();
+        self.change(folders, Change::Folder { from: from.to_owned(), to: to.to_owned() });
+        for open in self.open.values_mut() {
+            if let Open::Folder(path) = open
+                && let Ok(rest) = path.strip_prefix(from)
+            {
+                *path = if rest.as_os_str().is_empty() { to.to_owned() } else { to.join(rest) };
+            }
+        }
+    }
+
+    fn change(&mut self, folders: Vec<PathBuf>, change: Change) {
+        change.apply(&mut self.names);
+        self.namings.push(Naming { folders, change });
     }
 
     fn sync_folder(&mut self, folder: &Path) {
-        let (kept, done): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut self.namings).into_iter().partition(|n| n.folder != folder);
+        let (kept, done): (Vec<_>, Vec<_>) = std::mem::take(&mut self.namings)
+            .into_iter()
+            .partition(|naming| !naming.folders.iter().any(|one| one == folder));
         self.namings = kept;
-        for (path, inode) in done.iter().flat_map(|naming| &naming.names) {
-            put(&mut self.synced_names, path, *inode);
+        for naming in done {
+            naming.change.apply(&mut self.synced_names);
         }
     }
 
@@ -182,14 +255,15 @@ impl Machine {
         let mut names = self.synced_names.clone();
         let mut stops: BTreeMap<&Path, bool> = BTreeMap::new();
         for naming in &self.namings {
-            let stopped = stops.entry(&naming.folder).or_insert(matches!(fate, Fate::None));
             // Each folder's journal ends somewhere; most end late, since most of it was done long ago.
-            *stopped |= matches!(fate, Fate::Some(_)) && dice.below(3) == 0;
-            if *stopped {
-                continue;
+            let ends = matches!(fate, Fate::Some(_)) && dice.below(3) == 0;
+            let mut stopped = ends || matches!(fate, Fate::None);
+            stopped |= naming.folders.iter().any(|folder| stops.get(folder.as_path()) == Some(&true));
+            for folder in &naming.folders {
+                stops.insert(folder, stopped);
             }
-            for (path, inode) in &naming.names {
-                put(&mut names, path, *inode);
+            if !stopped {
+                naming.change.apply(&mut names);
             }
         }
         let mut written: HashMap<Inode, PathBuf> = HashMap::new();

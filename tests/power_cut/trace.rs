@@ -109,8 +109,14 @@ impl Reader {
         }
         let arguments = split(call.arguments);
         let argument = |at: usize| arguments.get(at).copied().unwrap_or_default();
-        let paths: Vec<PathBuf> =
+        let mut paths: Vec<PathBuf> =
             arguments.iter().filter(|text| text.starts_with('"')).map(|text| path(text)).collect();
+        // A name in an open folder.
+        if let (Some(first), Some(folder)) = (paths.first_mut(), folder_of(argument(0)))
+            && first.is_relative()
+        {
+            *first = folder.join(&*first);
+        }
         match call.name {
             "openat" => {
                 let flags = argument(2);
@@ -175,6 +181,12 @@ fn split(arguments: &str) -> Vec<&str> {
 /// `3</a/path>`, or `3`.
 fn descriptor(text: &str) -> Option<i64> {
     text.split('<').next()?.trim().parse().ok()
+}
+
+/// The path in `3</a/path>`, whose characters may be in hexadecimal.
+fn folder_of(text: &str) -> Option<PathBuf> {
+    let inner = text.split_once('<')?.1.strip_suffix('>')?;
+    if inner.starts_with("\\x") { Some(path(&format!("\"{inner}\""))) } else { Some(inner.into()) }
 }
 
 /// `"\x2f\x74"`
