@@ -293,11 +293,21 @@ impl Appliance {
 
     /// Runs a command some of whose calls fail, as `strace`'s `inject` says; its log of them is put where `said` says.
     pub fn failing(&self, arguments: &[&str], inject: &str, said: &Path) -> Output {
-        let mut command = self.run("strace");
-        command.args(["-f", "-q", "-e", "signal=none", "-e", &format!("inject={inject}")]);
+        // What hangs is a failure, too.
+        let mut command = self.run("timeout");
+        command.args(["30", "strace", "-f", "-q", "-e", "signal=none", "-e", &format!("inject={inject}")]);
         command.args(["-e", &format!("trace={}", inject.split(':').next().unwrap_or_default()), "-o"]).arg(said);
         command.arg(env!("CARGO_BIN_EXE_workrun")).args(arguments).arg("--data-dir").arg(self.data());
         command.output().expect("`strace`")
+    }
+
+    /// Runs a shell script as the owner of a world of its own, in which it may mount disks. Its arguments are those given,
+    /// the program and the data folder; snapshots go to `snapshots`.
+    pub fn in_a_shell(&self, script: &str, arguments: &[&str], snapshots: &Path) -> Output {
+        let mut command = self.run("unshare");
+        command.args(["--user", "--map-root-user", "--mount", "sh", "-c", script, "sh"]).args(arguments);
+        command.arg(env!("CARGO_BIN_EXE_workrun")).arg(self.data()).env("WORKRUN_SNAPSHOT_DIR", snapshots);
+        command.output().expect("`unshare`")
     }
 
     pub fn status(&self) -> Value {
