@@ -255,7 +255,8 @@ fn no_failing_call_costs_a_generation() {
             }
             let listed = appliance.command(&["snapshots"]);
             let rows = listed["items"].as_array().expect("rows");
-            assert!(!rows.is_empty() && rows.len() <= KEPT, "{error} at {calls} {nth}: {listed}");
+            // One whose manifest could not be read just then stays until the next snapshot.
+            assert!(!rows.is_empty() && rows.len() <= KEPT + 1, "{error} at {calls} {nth}: {listed}");
             if !injected {
                 break;
             }

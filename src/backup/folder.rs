@@ -190,7 +190,7 @@ impl Generations {
     /// The generations that are past their turn, of those given with their manifests, where that could be read: of each
     /// kind all but the newest [`KEPT`]. Pinned ones stay, and so does what cannot be read.
     #[must_use]
-    pub fn past_their_turn<'g>(generations: &'g [(Generation, Option<Manifest>)]) -> Vec<&'g Generation> {
+    pub fn past_their_turn(generations: &[(Generation, Option<Manifest>)]) -> Vec<&Generation> {
         let mut going = Vec::new();
         for daily in [true, false] {
             let mut of_kind: Vec<&Generation> = generations

@@ -40,6 +40,7 @@ async function furnished(t, language) {
     [`${cards[2]}/archive`, {}],
     [`${cards[1]}/trash`, {}],
     [`/o/${org}/invitations`, { mail: "hanako@example.jp", role: "member" }],
+    ["/console/snapshots", {}],
   ]) {
     const answer = await form(path, values);
     assert.ok([200, 204, 303].includes(answer.status()), `${path}: ${answer.status()}`);
