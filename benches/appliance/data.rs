@@ -1,6 +1,14 @@
 //! Data folders that no appliance serves: filled by the real commands, and counted after a kill.
 
-use std::{collections::HashMap, error::Error, fs, path::Path, sync::Arc, time::Instant};
+use std::{
+    collections::HashMap,
+    error::Error,
+    fs,
+    io::{BufRead as _, BufReader},
+    path::Path,
+    sync::Arc,
+    time::Instant,
+};
 
 use serde_json::json;
 use workrun::{
@@ -106,6 +114,68 @@ pub fn fill(options: &Options) -> Outcome {
     let bytes = fs::metadata(shelf.layout().organization_store(options.parsed("org")?))?.len();
     shelf.close();
     Ok(json!({ "cards": at, "made": at - present, "seconds": seconds, "bytes": bytes }))
+}
+
+/// Makes cards of JSON Lines (`{"t":"card","id","title","body",…}`, `{"t":"comment","card","body",…}`, other lines are
+/// passed over) on the organization's boards in turn: for measuring on text that somebody else made.
+pub fn import(options: &Options) -> Outcome {
+    let Opened { shelf, store } = open(options)?;
+    let boards = Arc::new(store.view(|view| work::read::boards(view))?);
+    if boards.is_empty() {
+        return Err("the organization has no board".into());
+    }
+    let began = Instant::now();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build()?;
+    let mut lines = BufReader::new(fs::File::open(options.text("from")?)?).lines();
+    let mut cards: HashMap<u64, CardId> = HashMap::new();
+    let (mut made, mut text_bytes) = (0_u64, 0_usize);
+    loop {
+        let now = Clock::System.now();
+        let mut commands = Vec::new();
+        for line in lines.by_ref().take(GROUP as usize) {
+            let line: serde_json::Value = serde_json::from_str(&line?)?;
+            let text = |name: &str| line[name].as_str().unwrap_or_default().to_owned();
+            match line["t"].as_str() {
+                Some("card") => {
+                    let (number, board) =
+                        (line["id"].as_u64().unwrap_or_default(), &boards[made as usize % boards.len()]);
+                    let Ok(title) = Title::parse(&text("title")) else { continue };
+                    let id = CardId::fresh(now);
+                    cards.insert(number, id);
+                    made += 1;
+                    text_bytes += text("title").len() + text("body").len();
+                    let body = text("body").parse().ok();
+                    commands.push(Command::CreateCard(NewCard {
+                        place: Place::Bottom,
+                        status: Some(board.statuses[made as usize % board.statuses.len()].id),
+                        body,
+                        ..NewCard::titled(id, board.id, title)
+                    }));
+                }
+                Some("comment") => {
+                    let card = line["card"].as_u64().and_then(|number| cards.get(&number));
+                    let (Some(card), Ok(body)) = (card, text("body").parse::<Comment>()) else { continue };
+                    text_bytes += text("body").len();
+                    commands.push(Command::Comment { card: *card, id: CommentId::fresh(now), text: body });
+                }
+                _ => {}
+            }
+        }
+        if commands.is_empty() {
+            break;
+        }
+        let group: Result<(), WorkError> = runtime.block_on(store.submit(1, move |txn| {
+            for command in &commands {
+                work::change(txn, Actor::System, now, command)?;
+            }
+            Ok(())
+        }));
+        group?;
+    }
+    let seconds = began.elapsed().as_secs_f64();
+    let records = store.view(|view| workrun::store::bytes_held(view))?;
+    shelf.close();
+    Ok(json!({ "cards": made, "text_bytes": text_bytes, "record_bytes": records, "seconds": seconds }))
 }
 
 /// Compares a journal of acknowledged deliveries with what the organization has.

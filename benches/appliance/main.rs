@@ -35,6 +35,7 @@ fn main() -> ExitCode {
     let outcome = Options::of(words).and_then(|options| match command.as_str() {
         "load" => load::run(&options),
         "fill" => data::fill(&options),
+        "import" => data::import(&options),
         "check" => data::check(&options),
         "floor" => floor(&options),
         // `cargo bench` runs every target without a command; the measuring itself is `benches/run`.

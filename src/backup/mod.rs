@@ -18,6 +18,7 @@ mod keeper;
 mod live;
 mod manifest;
 mod name;
+mod pipe;
 mod progress;
 mod report;
 mod restore;

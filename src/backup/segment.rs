@@ -1,11 +1,12 @@
 //! A store's segment: written from one consistent state, and checked against its entry in the manifest.
 
-use std::{collections::BTreeSet, path::Path};
+use std::{collections::BTreeSet, io, path::Path, thread};
 
 use super::{
     BackupError, Entry, Progress,
     error::of_segment,
     manifest::file_of,
+    pipe,
     sealed_file::{Kind, Reader, Sum, Writer},
 };
 use crate::{
@@ -28,6 +29,9 @@ pub(super) struct Packing {
     pub workers: u32,
 }
 
+/// Segments of this many bytes of records are read by two threads.
+const LARGE: u64 = 16 << 20;
+
 /// Whose store it is, for messages.
 pub(super) fn whose(org: Option<OrgId>) -> String {
     org.map_or_else(|| "the system".to_owned(), |org| format!("organization {org}"))
@@ -45,13 +49,25 @@ pub(super) fn write(
 ) -> Result<Entry, BackupError> {
     let path = folder.join(file_of(org));
     let mut writer = Writer::create(&path, Kind::Segment, key, packing.level, packing.workers)?;
-    let dumped = store.dump(leave_out, &mut writer, &mut |bytes| progress.add(bytes)).map_err(|error| match error {
-        // What failed is the snapshot's disk.
+    let id = writer.id;
+    let mut told = |bytes| progress.add(bytes);
+    let (dumped, writer) = if packing.workers == 0 {
+        (store.dump(leave_out, &mut writer, &mut told), Ok(writer))
+    } else {
+        thread::scope(|scope| {
+            let (mut inlet, behind) = pipe::write_behind(scope, writer);
+            let dumped = store.dump(leave_out, &mut inlet, &mut told);
+            drop(inlet);
+            (dumped, behind.join().unwrap_or_else(|_| Err(io::Error::other("writing the segment panicked"))))
+        })
+    };
+    // What failed is the snapshot's disk; the store's end then only says that the other end has gone.
+    let writer = writer.map_err(|source| BackupError::Io { path: path.clone(), source })?;
+    let dumped = dumped.map_err(|error| match error {
         DumpError::Stream(source) => BackupError::Io { path: path.clone(), source },
         DumpError::Store(source) => BackupError::Store { whose: whose(org), source },
         other => of_segment(&path, &whose(org), other),
     })?;
-    let id = writer.id;
     let sum = writer.finish()?;
     Ok(Entry {
         org,
@@ -85,14 +101,43 @@ pub(super) fn read(
     take: Take<'_>,
 ) -> Result<(), BackupError> {
     let damaged = |what: String| BackupError::Damaged { path: path.to_owned(), what };
-    let failed = |error: DumpError| of_segment(path, &whose(entry.org), error);
     let reader = Reader::open(path, Kind::Segment, keys, true)?;
     if reader.clear.id != entry.id
         || (reader.clear.key_id, reader.clear.key_version) != (entry.key_id, entry.key_version)
     {
         return Err(damaged("it is another segment than the manifest names".to_owned()));
     }
-    let mut items = Items::new(reader);
+    let sum: Sum = if entry.plain_bytes < LARGE {
+        let mut items = Items::new(reader);
+        compare(&mut items, path, entry, progress, take)?;
+        items.into_inner().finish()?
+    } else {
+        thread::scope(|scope| {
+            let (outlet, ahead) = pipe::read_ahead(scope, reader);
+            let mut items = Items::new(outlet);
+            let compared = compare(&mut items, path, entry, progress, take);
+            drop(items);
+            let reader = ahead.join().map_err(|_| damaged("reading it panicked".to_owned()))?;
+            compared?;
+            reader.finish()
+        })?
+    };
+    if sum != entry.sum() {
+        return Err(damaged("its hash is not the one that the manifest names".to_owned()));
+    }
+    Ok(())
+}
+
+/// Reads the items to their end and compares them with the entry.
+fn compare(
+    items: &mut Items<impl io::Read>,
+    path: &Path,
+    entry: &Entry,
+    progress: &Progress,
+    take: Take<'_>,
+) -> Result<(), BackupError> {
+    let damaged = |what: String| BackupError::Damaged { path: path.to_owned(), what };
+    let failed = |error: DumpError| of_segment(path, &whose(entry.org), error);
     let mut check = RecordCheck::default();
     while let Some(item) = items.next().map_err(failed)? {
         match item {
@@ -113,10 +158,6 @@ pub(super) fn read(
         if differs {
             return Err(damaged(format!("its {what} are not those that the manifest names")));
         }
-    }
-    let sum: Sum = items.into_inner().finish()?;
-    if sum != entry.sum() {
-        return Err(damaged("its hash is not the one that the manifest names".to_owned()));
     }
     Ok(())
 }
