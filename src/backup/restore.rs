@@ -1,9 +1,14 @@
 //! Filling stores from a generation, beside whatever stands: nothing is replaced here.
 
 use std::{
-    fs,
+    fs, io,
     path::Path,
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+        mpsc::sync_channel,
+    },
+    thread,
 };
 
 use parking_lot::Mutex;
@@ -16,9 +21,18 @@ use super::{
 use crate::{
     ids::{OrgId, random_bytes},
     seal::{DataKey, Keyring},
-    store::{Layout, Store, StoreError, dump::Loader, make_folder},
+    store::{
+        Layout, Store, StoreError,
+        dump::{DumpError, Loader},
+        make_folder,
+    },
 };
 
+/// Records on their way from the segment to the store: table, key, value.
+type Batch = Vec<(Arc<str>, Vec<u8>, Vec<u8>)>;
+
+/// Bytes of records that go that way together.
+const BATCH_BYTES: usize = 256 * 1024;
 /// The cache of a store that is filled.
 const CACHE_BYTES: usize = 8 << 20;
 
@@ -64,7 +78,37 @@ fn fill_new(
     let path = generation.path.join(entry.file());
     let failed = |error| of_segment(&path, &whose(entry.org), error);
     let mut loader = Loader::create(target, key, CACHE_BYTES).map_err(failed)?;
-    segment::read(&path, entry, keys, progress, &mut |table, key, value| loader.take(table, key, value))?;
+    let loader = thread::scope(|scope| {
+        let (batches, taken) = sync_channel::<Batch>(4);
+        let loading = scope.spawn(move || {
+            for batch in taken {
+                for (table, key, value) in batch {
+                    loader.take(&table, key, value)?;
+                }
+            }
+            Ok(loader)
+        });
+        let (mut batch, mut bytes, mut named) = (Batch::new(), 0, Arc::<str>::from(""));
+        let read = segment::read(&path, entry, keys, progress, &mut |table, key, value| {
+            if *named != *table {
+                named = Arc::from(table);
+            }
+            bytes += key.len() + value.len();
+            batch.push((Arc::clone(&named), key.to_vec(), value.to_vec()));
+            if bytes < BATCH_BYTES {
+                return Ok(());
+            }
+            bytes = 0;
+            // Who loads has gone only after a failure, which is told below.
+            batches.send(std::mem::take(&mut batch)).map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe).into())
+        });
+        let _ = batches.send(batch);
+        drop(batches);
+        let loaded = loading.join().unwrap_or(Err(DumpError::Malformed("loading it panicked"))).map_err(failed);
+        // A disk that refuses is the cause of a pipe that breaks.
+        let loader = loaded?;
+        read.map(|()| loader)
+    })?;
     loader.finish(u64::from_le_bytes(random_bytes())).map_err(failed)?;
     let wrong = |source: StoreError| BackupError::Store { whose: whose(entry.org), source };
     let store = Store::open(target, key.clone(), CACHE_BYTES).map_err(wrong)?;
@@ -107,7 +151,7 @@ pub fn fill(
     progress.begin(Step::Restoring, work.iter().map(|(entry, _)| entry.plain_bytes).sum());
     let next = AtomicUsize::new(0);
     let (filled, failure) = (Mutex::new(Vec::new()), Mutex::new(None));
-    std::thread::scope(|scope| {
+    thread::scope(|scope| {
         for _ in 0..threads.clamp(1, work.len().max(1)) {
             scope.spawn(|| {
                 while failure.lock().is_none()

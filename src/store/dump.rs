@@ -426,11 +426,14 @@ fn read_bytes(from: &mut impl io::Read, length: u64, into: &mut Vec<u8>) -> Resu
     }
 }
 
+type Key = Vec<u8>;
+type Value = Vec<u8>;
+
 /// Fills a new store's file from a dump.
 pub struct Loader {
     database: SealedDatabase,
     txn: Option<redb::WriteTransaction>,
-    waiting: BTreeMap<String, BTreeMap<Vec<u8>, Vec<u8>>>,
+    waiting: BTreeMap<String, Vec<(Key, Value)>>,
     waiting_bytes: usize,
     taken: usize,
     bytes: u64,
@@ -450,15 +453,13 @@ impl Loader {
     ///
     /// # Errors
     /// What the disk says.
-    pub fn take(&mut self, table: &str, key: &[u8], value: &[u8]) -> Result<(), DumpError> {
-        if !self.waiting.contains_key(table) {
-            self.waiting.insert(table.to_owned(), BTreeMap::new());
-        }
-        if let Some(waiting) = self.waiting.get_mut(table) {
-            waiting.insert(key.to_vec(), value.to_vec());
-        }
+    pub fn take(&mut self, table: &str, key: Key, value: Value) -> Result<(), DumpError> {
         self.waiting_bytes += key.len() + value.len();
         self.bytes += (key.len() + value.len()) as u64;
+        match self.waiting.get_mut(table) {
+            Some(waiting) => waiting.push((key, value)),
+            None => drop(self.waiting.insert(table.to_owned(), vec![(key, value)])),
+        }
         if self.waiting_bytes >= BATCH_BYTES { self.write_waiting() } else { Ok(()) }
     }
 
@@ -470,7 +471,7 @@ impl Loader {
         for (name, records) in &mut self.waiting {
             let definition: TableDefinition<'_, Bytes, Bytes> = TableDefinition::new(name);
             let mut table = txn.open_table(definition).map_err(redb_error)?;
-            insert_sorted(&mut table, records)?;
+            insert_sorted(&mut table, records.iter().map(|(key, value)| (key, value)))?;
             records.clear();
         }
         self.taken += std::mem::take(&mut self.waiting_bytes);

@@ -31,7 +31,7 @@ fn load(bytes: &[u8], path: &Path) -> Result<ChainCheck, DumpError> {
             "payloads" => chain.payload(number(), &decode("payloads", value)?)?,
             _ => {}
         }
-        loader.take(name, key, value)?;
+        loader.take(name, key.to_vec(), value.to_vec())?;
     }
     loader.finish(77)?;
     Ok(chain)

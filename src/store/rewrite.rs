@@ -155,7 +155,7 @@ impl Copier<'_> {
                     bytes += key.value().len() + value.value().len();
                     batch.insert(key.value().to_vec(), value.value().to_vec());
                 }
-                insert_sorted(&mut table, &batch)?;
+                insert_sorted(&mut table, batch.iter())?;
                 taken += bytes;
                 self.count(batch.len(), bytes);
             }

@@ -63,7 +63,7 @@ impl<'t> Used<'t> {
         }
         let waiting = std::mem::take(&mut self.waiting);
         self.waiting_bytes = 0;
-        self.grown += insert_sorted(self.table(txn)?, &waiting)?;
+        self.grown += insert_sorted(self.table(txn)?, waiting.iter())?;
         Ok(())
     }
 }
@@ -72,15 +72,16 @@ fn length(bytes: usize) -> i64 {
     i64::try_from(bytes).unwrap_or(i64::MAX)
 }
 
-/// Inserts records: those of a run without an older one in between in one go. Returns by how many bytes the table grew.
-pub(super) fn insert_sorted(
+/// Inserts records that come in the order of their keys: those of a run without an older one in between in one go. Returns
+/// by how many bytes the table grew.
+pub(super) fn insert_sorted<'r>(
     table: &mut redb::Table<'_, Bytes, Bytes>,
-    records: &BTreeMap<Vec<u8>, Vec<u8>>,
+    records: impl ExactSizeIterator<Item = (&'r Vec<u8>, &'r Vec<u8>)>,
 ) -> Result<i64, StoreError> {
     let mut grown = 0;
-    let mut rest = records.iter().peekable();
     // A run of one is not worth a cursor, and one that begins at a record that stands already foretells others.
     let mut in_runs = records.len() > 1;
+    let mut rest = records.peekable();
     while let Some((key, value)) = rest.next() {
         if in_runs {
             let mut cursor = table.lower_bound_mut(Bound::Included(key.as_slice())).map_err(StoreError::from_redb)?;
