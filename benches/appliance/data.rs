@@ -1,10 +1,10 @@
 //! Data folders that no appliance serves: filled by the real commands, and counted after a kill.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     error::Error,
     fs,
-    io::{BufRead as _, BufReader},
+    io::{BufRead as _, BufReader, BufWriter, Write as _},
     path::Path,
     sync::Arc,
     time::Instant,
@@ -176,6 +176,16 @@ pub fn import(options: &Options) -> Outcome {
     let records = store.view(|view| workrun::store::bytes_held(view))?;
     shelf.close();
     Ok(json!({ "cards": made, "text_bytes": text_bytes, "record_bytes": records, "seconds": seconds }))
+}
+
+/// Writes an organization's records into a plain file: what other programs are given to back up.
+pub fn dump(options: &Options) -> Outcome {
+    let Opened { shelf, store } = open(options)?;
+    let mut out = BufWriter::new(fs::File::create(options.text("to")?)?);
+    let dumped = store.dump(&BTreeSet::new(), &mut out, &mut |_| {})?;
+    out.flush()?;
+    shelf.close();
+    Ok(json!({ "record_bytes": dumped.bytes, "records": dumped.records() }))
 }
 
 /// Compares a journal of acknowledged deliveries with what the organization has.

@@ -36,6 +36,7 @@ fn main() -> ExitCode {
         "load" => load::run(&options),
         "fill" => data::fill(&options),
         "import" => data::import(&options),
+        "dump" => data::dump(&options),
         "check" => data::check(&options),
         "floor" => floor(&options),
         // `cargo bench` runs every target without a command; the measuring itself is `benches/run`.

@@ -318,6 +318,9 @@ mod tests {
         assert_eq!(hex(&key.mac("example", b"data")), MAC_VECTOR);
         let file_key = derive::<32>(&[3; 32], &[1; 32], KEYRING, "");
         assert_eq!(hex(&file_key), "0fe045e46940fb525a3d54e70e8572766ba847be5ead837ecec05cbf4b5e8b09");
+        let counted: [u8; 32] = std::array::from_fn(|at| at as u8);
+        let stream_key = derive::<32>(&[0x66; 32], &counted, STREAM, "");
+        assert_eq!(hex(&stream_key), "64950f508e2ad86773e4fd40b663dab36a437eec98f9c7b861b16e7090fc9889");
         assert_eq!(key.fingerprint().to_string(), FINGERPRINT_VECTOR);
         let sealed: Vec<u8> = (0..SEALED_VECTOR.len() / 2)
             .map(|at| u8::from_str_radix(&SEALED_VECTOR[at * 2..at * 2 + 2], 16).unwrap())
