@@ -43,7 +43,7 @@ const VALUE_MAX: u64 = 256 << 20;
 /// Bytes of records that are inserted together.
 const BATCH_BYTES: usize = 512 * 1024;
 /// Bytes of records that one transaction of a load takes.
-const TRANSACTION_BYTES: usize = 24 << 20;
+const TRANSACTION_BYTES: usize = 48 << 20;
 
 /// A dump or load did not come to its end.
 #[derive(Debug, thiserror::Error)]
