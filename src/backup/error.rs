@@ -40,6 +40,9 @@ pub enum BackupError {
     /// There is none at all.
     #[error("there is no generation in {}", .0.display())]
     None(PathBuf),
+    /// There were generations, and now the folder is empty or gone.
+    #[error("{} is empty, though generations were taken into it: see that it is mounted; a snapshot taken by hand begins anew", .0.display())]
+    Lost(PathBuf),
     /// Another one runs.
     #[error("a snapshot or a verification runs already")]
     Busy,

@@ -146,8 +146,15 @@ impl Keeper {
             leave_out: left_out(),
         };
         let (stores, generations) = (Arc::clone(&self.stores), self.generations.clone());
+        let lost = daily && !generations.keyring().exists() && generations.list()?.is_empty() && was_used(&stores);
         let (clock, progress) = (self.clock.clone(), Arc::clone(&self.progress));
-        let taken = blocking(move || take(&stores, &generations, &options, &clock, &progress)).await;
+        let taken = blocking(move || {
+            if lost {
+                return Err(BackupError::Lost(generations.folder().to_owned()));
+            }
+            take(&stores, &generations, &options, &clock, &progress)
+        })
+        .await;
         match taken {
             Ok(taken) => {
                 *self.failed_at.lock() = None;
@@ -202,8 +209,14 @@ impl Keeper {
             .stores
             .system()
             .submit(1024, move |txn| {
-                keep_report(txn, &report)?;
-                if !report.is_good() {
+                // What goes wrong again and again is kept, and mailed, once a day.
+                let newest = reports(txn.reader(), 100)?.into_iter().find(|other| other.kind == report.kind);
+                let today = |at: Timestamp| at.unix_seconds() / 86_400;
+                let known = newest.is_some_and(|other| !other.is_good() && today(other.at) == today(report.at));
+                if !known || report.is_good() || !report.generation.is_empty() {
+                    keep_report(txn, &report)?;
+                }
+                if !report.is_good() && !known {
                     for operator in directory::operators(txn.reader())? {
                         let Some(mail) = &operator.mail else { continue };
                         let language = directory::user(txn.reader(), operator.user)?.and_then(|user| user.language);
@@ -239,13 +252,13 @@ impl Keeper {
             let Some(named) = generations.named_keys(keyring)? else { return Ok(()) };
             let layout = stores.shelf().layout();
             for key in retained.iter().filter(|key| !named.contains(&(key.id, key.version))) {
-                let path = match key.kind.organization() {
-                    None => layout.system(),
-                    Some(org) => layout.organization_store(org),
+                let (path, active) = match key.kind.organization() {
+                    None => (layout.system(), Some(keyring.system_key())),
+                    Some(org) => (layout.organization_store(org), keyring.organization_key(org)),
                 };
-                let active = stores.keyring().system_key();
-                // A store whose file still names it is being rewritten.
-                if key_of_file(keyring, &path, active).version() != key.version || !path.exists() {
+                // A store whose file still names it is being rewritten; one that is not there may come back.
+                let Some(active) = active.filter(|_| path.exists()) else { continue };
+                if key_of_file(keyring, &path, active).version() != key.version {
                     keyring.destroy_version(key.id, key.version)?;
                 }
             }
@@ -263,7 +276,11 @@ impl Keeper {
         blocking(move || {
             let mirror = generations.keyring();
             if generations.list()?.is_empty() && !mirror.exists() {
-                return Ok(());
+                return if was_used(&stores) {
+                    Err(BackupError::Lost(generations.folder().to_owned()))
+                } else {
+                    Ok(())
+                };
             }
             let live = peek(&stores.shelf().layout().keyring())?;
             match peek(&mirror) {
@@ -470,6 +487,12 @@ impl Keeper {
         })
         .await
     }
+}
+
+/// Whether generations were taken before: then an empty folder is one that was unmounted, or emptied.
+fn was_used(stores: &Stores) -> bool {
+    let told = stores.system().view(|view| reports(view, usize::MAX)).unwrap_or_default();
+    told.iter().any(|report| report.kind == Kind::Snapshot && !report.generation.is_empty())
 }
 
 /// The tables that are in no generation.

@@ -326,6 +326,69 @@ fn keys_that_generations_name_are_known_and_serve() {
 }
 
 #[test]
+fn an_older_keyring_is_noticed() {
+    let house = House::new(1);
+    house.take();
+    let older = fs::read(house.generations.keyring()).unwrap();
+    let org = OrgId::fresh(NOON);
+    house.stores.keyring().add_organization(org, NOON).unwrap();
+    house.stores.shelf().create_organization(org).unwrap();
+    house.clock.advance(DAY);
+    let second = house.take();
+    fs::write(house.generations.keyring(), older).unwrap();
+    let mirror = house.stores.keyring().open_mirror(house.generations.folder()).unwrap();
+    let findings = verify(&second.generation, &mirror, 1, &house.progress).unwrap().findings;
+    assert!(findings.iter().any(|finding| finding.what.contains("older")), "{findings:?}");
+    assert!(findings.iter().any(|finding| finding.org == Some(org)), "{findings:?}");
+    // The next snapshot repairs it.
+    house.clock.advance(DAY);
+    let third = house.take();
+    let mirror = house.stores.keyring().open_mirror(house.generations.folder()).unwrap();
+    assert_eq!(verify(&third.generation, &mirror, 1, &house.progress).unwrap().findings, []);
+}
+
+/// What a keeper does with keys and with a folder that has gone.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_keeper_keeps_keys_in_use_and_notices_an_unmounted_folder() {
+    let house = House::new(2);
+    let settings = Settings {
+        folder: house.generations.folder().to_owned(),
+        window: (jiff::civil::time(12, 0, 0, 0), jiff::civil::time(13, 0, 0, 0)),
+        level: 1,
+        threads: 1,
+        zone: TimeZone::UTC,
+    };
+    let House { stores, clock, orgs, generations, folder: _folder, .. } = house;
+    let stores = Arc::new(stores);
+    let keeper = Keeper::new(Arc::clone(&stores), settings, clock, "https://workrun.example.jp");
+    // The system's key is a version ahead, and an organization's rotation was cut off before its file was rewritten.
+    stores.keyring().rotate(KeyKind::System, NOON).unwrap();
+    stores.keyring().rotate(KeyKind::Organization(orgs[0]), NOON).unwrap();
+    let id = stores.keyring().organization_key(orgs[0]).unwrap().id();
+    keeper.sweep_keys().await.unwrap();
+    assert!(stores.keyring().key(id, 1).is_some(), "the file is still sealed under it");
+    let new = stores.keyring().organization_key(orgs[0]).unwrap();
+    stores.organization(orgs[0]).unwrap().rewrite(&new, &mut |_| {}).unwrap();
+    keeper.sweep_keys().await.unwrap();
+    assert!(stores.keyring().key(id, 1).is_none(), "nothing names it any more");
+
+    keeper.mirror().await.unwrap();
+    assert!(!generations.folder().exists(), "nothing is made before the first snapshot");
+    keeper.take(true, false).await.unwrap();
+    fs::rename(generations.folder(), generations.folder().with_extension("elsewhere")).unwrap();
+    assert!(matches!(keeper.mirror().await, Err(BackupError::Lost(_))));
+    for _ in 0..3 {
+        assert!(matches!(keeper.take(true, false).await, Err(BackupError::Lost(_))));
+    }
+    let bad = keeper.reports(100).await.unwrap().into_iter().filter(|report| !report.is_good()).count();
+    assert_eq!(bad, 1, "the same failure is kept once a day");
+    assert!(keeper.alerts().contains(&"snapshot"));
+    keeper.take(false, false).await.unwrap();
+    keeper.take(true, false).await.unwrap();
+    assert!(!keeper.alerts().contains(&"snapshot"));
+}
+
+#[test]
 fn a_generation_becomes_stores_again() {
     let house = House::new(3);
     let generation = house.take().generation;

@@ -82,6 +82,14 @@ pub fn verify(
         let what = format!("the manifest is that of {}, not of {}", manifest.name, generation.name);
         checked.findings.push(Finding { org: None, what });
     }
+    if keys.sequence() < manifest.keyring_sequence {
+        let what = format!(
+            "the keyring is of state {}, older than the {} that the generation was read back with",
+            keys.sequence(),
+            manifest.keyring_sequence
+        );
+        checked.findings.push(Finding { org: None, what });
+    }
     if manifest.entry(None).is_none() {
         checked.findings.push(Finding { org: None, what: "the manifest names no segment of the system".to_owned() });
     }
