@@ -39,7 +39,7 @@ mod disk;
 pub use database::{
     BackendError, SealedDatabase, create_database, open_database, open_database_for_reading, read_superblock,
 };
-pub(in crate::store) use database::{beside, sync_folder_of};
+pub(in crate::store) use database::{beside, sync_folder_of, walk_file};
 pub use disk::{Disk, FileDisk, ReadOnlyDisk};
 
 /// How a store's disk has done since it was opened: what went wrong, and how long it took. Clones watch the same store.
@@ -53,6 +53,8 @@ struct Faults {
     sync: AtomicBool,
     full: AtomicBool,
     synced_nanos: AtomicU64,
+    /// The first read that failed.
+    unread: Mutex<Option<String>>,
 }
 
 impl Health {
@@ -66,6 +68,12 @@ impl Health {
     #[must_use]
     pub fn read_failed(&self) -> bool {
         self.0.read.load(Ordering::Acquire)
+    }
+
+    /// The first read that failed, in words: the block, and why.
+    #[must_use]
+    pub fn unread(&self) -> Option<String> {
+        self.0.unread.lock().clone()
     }
 
     /// A write or a growth failed.
@@ -337,6 +345,9 @@ impl<D: Disk> redb::StorageBackend for SealedBackend<D> {
         self.settle()?;
         let result =
             if offset == 0 && out.len() <= HEADER { self.read_header(out) } else { self.read_blocks(offset, out) };
+        if let Err(error) = &result {
+            self.health.0.unread.lock().get_or_insert_with(|| error.to_string());
+        }
         self.health.note(|faults| &faults.read, result)
     }
 

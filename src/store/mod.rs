@@ -26,7 +26,7 @@ pub use error::StoreError;
 pub use facts::{bytes_held, lineage};
 pub use folder::make_folder;
 pub use rewrite::{Progress, Rewritten};
-pub use shelf::{Layout, Shelf};
+pub use shelf::{Layout, Shelf, Walked};
 pub use stores::{Stores, key_of_file};
 pub use table::{Key, Record, Table, decode, encode};
 pub use txn::Txn;

@@ -1,9 +1,12 @@
 //! The shelf: where the stores' files stand, and which of them are open.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use parking_lot::Mutex;
@@ -84,15 +87,36 @@ impl Layout {
     }
 }
 
+/// One organization's place on the shelf.
+#[derive(Default)]
 struct Slot {
-    store: Arc<Store>,
-    used: u64,
+    /// Held while the file is opened, closed or replaced: a file is open once, and nobody waits for another's.
+    store: Mutex<Opened>,
+}
+
+#[derive(Default)]
+struct Opened {
+    store: Option<Arc<Store>>,
+    /// Raised when the file that is being walked is wanted.
+    walk: Option<Arc<AtomicBool>>,
 }
 
 #[derive(Default)]
 struct Slots {
-    open: HashMap<OrgId, Slot>,
+    /// With the tick of their last use.
+    known: HashMap<OrgId, (Arc<Slot>, u64)>,
     tick: u64,
+}
+
+/// What a walk over every checksum of a closed file has come to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Walked {
+    /// All of it is what was written last.
+    Whole,
+    /// It is not; why.
+    Damaged(String),
+    /// Somebody uses it, or wanted to before the walk was through.
+    InUse,
 }
 
 /// Organizations' stores, opened on demand and bounded in number.
@@ -102,13 +126,16 @@ pub struct Shelf {
     cache_bytes: usize,
     open_max: usize,
     slots: Mutex<Slots>,
+    /// Those that could not be opened when they were wanted last, and why.
+    unopened: Mutex<BTreeMap<OrgId, String>>,
 }
 
 impl Shelf {
     /// A shelf over a data folder: `cache_bytes` of cache a store, at most `open_max` stores open and idle.
     #[must_use]
     pub fn new(layout: Layout, keyring: Arc<Keyring>, cache_bytes: usize, open_max: usize) -> Self {
-        Self { layout, keyring, cache_bytes, open_max: open_max.max(1), slots: Mutex::default() }
+        let (slots, unopened) = (Mutex::default(), Mutex::default());
+        Self { layout, keyring, cache_bytes, open_max: open_max.max(1), slots, unopened }
     }
 
     /// Where the files stand.
@@ -117,27 +144,69 @@ impl Shelf {
         &self.layout
     }
 
+    fn slot(&self, org: OrgId) -> Arc<Slot> {
+        let mut slots = self.slots.lock();
+        slots.tick += 1;
+        let tick = slots.tick;
+        let (slot, used) = slots.known.entry(org).or_default();
+        *used = tick;
+        Arc::clone(slot)
+    }
+
     /// An organization's store, opened if it is not.
     ///
     /// # Errors
     /// [`StoreError::Missing`] if the organization has no key (never made, or erased) or no file; else as [`Store::open`].
     pub fn organization(&self, org: OrgId) -> Result<Arc<Store>, StoreError> {
-        let mut slots = self.slots.lock();
-        slots.tick += 1;
-        let tick = slots.tick;
-        if let Some(slot) = slots.open.get_mut(&org) {
-            slot.used = tick;
-            return Ok(Arc::clone(&slot.store));
-        }
+        let slot = self.slot(org);
+        let store = {
+            let mut opened = slot.store.lock();
+            if let Some(store) = &opened.store {
+                return Ok(Arc::clone(store));
+            }
+            if let Some(walk) = opened.walk.take() {
+                walk.store(true, Ordering::Release);
+            }
+            let found = self.open(org);
+            opened.store = found.as_ref().ok().cloned();
+            match &found {
+                Ok(_) | Err(StoreError::Missing) => self.unopened.lock().remove(&org),
+                Err(error) => self.unopened.lock().insert(org, error.to_string()),
+            };
+            found
+        };
+        drop(slot);
+        self.evict();
+        store
+    }
+
+    fn open(&self, org: OrgId) -> Result<Arc<Store>, StoreError> {
         let active = self.keyring.organization_key(org).ok_or(StoreError::Missing)?;
         let path = self.layout.organization_store(org);
-        let store = Store::open(&path, key_of_file(&self.keyring, &path, active), self.cache_bytes)?;
-        slots.open.insert(org, Slot { store: Arc::clone(&store), used: tick });
-        // Closed under the lock: the same file must not be opened again before it is.
-        for idle in evict(&mut slots, self.open_max) {
-            idle.close();
+        Store::open(&path, key_of_file(&self.keyring, &path, active), self.cache_bytes)
+    }
+
+    /// Closes the longest unused stores that nobody holds, until at most `open_max` are open.
+    fn evict(&self) {
+        loop {
+            let oldest = {
+                let mut slots = self.slots.lock();
+                // Who holds no slot cannot come by one while the shelf is locked, so none of these waits.
+                slots.known.retain(|_, (slot, _)| {
+                    Arc::strong_count(slot) > 1 || slot.store.try_lock().is_none_or(|opened| !opened.is_nothing())
+                });
+                if slots.known.len() <= self.open_max {
+                    return;
+                }
+                let idle = slots.known.values().filter(|(slot, _)| {
+                    Arc::strong_count(slot) == 1 && slot.store.try_lock().is_some_and(|opened| opened.is_idle())
+                });
+                let Some((slot, _)) = idle.min_by_key(|(_, used)| *used) else { return };
+                Arc::clone(slot)
+            };
+            // Closed under the slot's lock: the same file must not be opened again before it is.
+            oldest.store.lock().close_if_idle();
         }
-        Ok(store)
     }
 
     /// Makes an organization's file, or finds the one that an interrupted attempt has made. Its key must be on the ring.
@@ -163,10 +232,14 @@ impl Shelf {
     pub fn replace(&self, org: OrgId, fresh: &Path, previous: &Path) -> Result<Option<PathBuf>, StoreError> {
         let disk = |error: std::io::Error| StoreError::Disk { reason: error.to_string() };
         let place = self.layout.organization_store(org);
+        let slot = self.slot(org);
         // Under the lock nobody opens the file while it changes.
-        let mut slots = self.slots.lock();
-        if let Some(slot) = slots.open.remove(&org) {
-            slot.store.close();
+        let mut opened = slot.store.lock();
+        if let Some(walk) = opened.walk.take() {
+            walk.store(true, Ordering::Release);
+        }
+        if let Some(store) = opened.store.take() {
+            store.close();
         }
         let was_there = place.exists();
         if was_there {
@@ -175,31 +248,85 @@ impl Shelf {
         }
         std::fs::rename(fresh, &place).map_err(disk)?;
         backend::sync_folder_of(&place).map_err(disk)?;
+        self.unopened.lock().remove(&org);
         Ok(was_there.then(|| previous.to_owned()))
+    }
+
+    /// Walks every checksum of an organization's file, which notices even older copies of its blocks. The file must be
+    /// closed for it: a store that nobody uses is, and whoever wants it meanwhile gets it at once and ends the walk.
+    #[must_use]
+    pub fn walk(&self, org: OrgId) -> Walked {
+        let Some(active) = self.keyring.organization_key(org) else { return Walked::InUse };
+        let path = self.layout.organization_store(org);
+        let (slot, wanted) = (self.slot(org), Arc::new(AtomicBool::new(false)));
+        {
+            let mut opened = slot.store.lock();
+            opened.close_if_idle();
+            if opened.store.is_some() || opened.walk.is_some() {
+                return Walked::InUse;
+            }
+            opened.walk = Some(Arc::clone(&wanted));
+        }
+        let walked =
+            backend::walk_file(&path, &key_of_file(&self.keyring, &path, active), self.cache_bytes, Arc::clone(&wanted));
+        let mut opened = slot.store.lock();
+        // Who wanted it has changed it since, perhaps: what was found then says nothing.
+        if wanted.load(Ordering::Acquire) {
+            return Walked::InUse;
+        }
+        opened.walk = None;
+        walked.map_or_else(|error| Walked::Damaged(error.to_string()), |()| Walked::Whole)
     }
 
     /// The stores that are open now.
     #[must_use]
     pub fn opened(&self) -> Vec<(OrgId, Arc<Store>)> {
-        self.slots.lock().open.iter().map(|(org, slot)| (*org, Arc::clone(&slot.store))).collect()
+        let slots = self.slots.lock();
+        // One that is being opened or closed at this moment is passed over rather than waited for.
+        let open = |(org, (slot, _)): (&OrgId, &(Arc<Slot>, u64))| {
+            Some((*org, slot.store.try_lock()?.store.as_ref().map(Arc::clone)?))
+        };
+        slots.known.iter().filter_map(open).collect()
+    }
+
+    /// Organizations whose store cannot be opened or has blocks that cannot be read, with the reason.
+    #[must_use]
+    pub fn ailing(&self) -> BTreeMap<OrgId, String> {
+        let mut ailing = self.unopened.lock().clone();
+        ailing.extend(self.opened().into_iter().filter_map(|(org, store)| Some((org, store.trouble()?))));
+        ailing
     }
 
     /// Closes every store cleanly.
     pub fn close(&self) {
-        let open = std::mem::take(&mut self.slots.lock().open);
-        for slot in open.into_values() {
-            slot.store.close();
+        let known = std::mem::take(&mut self.slots.lock().known);
+        for (slot, _) in known.into_values() {
+            if let Some(store) = slot.store.lock().store.take() {
+                store.close();
+            }
         }
     }
 }
 
-/// Takes the longest unused stores that nobody holds off the shelf, until at most `open_max` are left.
-fn evict(slots: &mut Slots, open_max: usize) -> Vec<Arc<Store>> {
-    let mut evicted = Vec::new();
-    while slots.open.len() > open_max {
-        let idle = slots.open.iter().filter(|(_, slot)| Arc::strong_count(&slot.store) == 1 && !slot.store.busy());
-        let Some(oldest) = idle.min_by_key(|(_, slot)| slot.used).map(|(org, _)| *org) else { break };
-        evicted.extend(slots.open.remove(&oldest).map(|slot| slot.store));
+impl Opened {
+    fn is_nothing(&self) -> bool {
+        self.store.is_none() && self.walk.is_none()
     }
-    evicted
+
+    /// Nobody holds the store or waits for it.
+    fn is_idle(&self) -> bool {
+        self.store.as_ref().is_some_and(|store| Arc::strong_count(store) == 1 && !store.busy())
+    }
+
+    fn close_if_idle(&mut self) {
+        if self.is_idle()
+            && let Some(store) = self.store.take()
+        {
+            store.close();
+        }
+    }
 }
+
+#[cfg(test)]
+#[path = "shelf_tests.rs"]
+mod tests;

@@ -67,6 +67,8 @@ pub struct Store {
     pub(super) database: RwLock<Option<Arc<SealedDatabase>>>,
     /// A sync failed: what the file holds is unknown until it has been rewritten elsewhere.
     pub(super) reading_only: AtomicBool,
+    /// The last read that failed, in words.
+    trouble: Mutex<Option<String>>,
     /// Held while the store is rewritten.
     pub(super) rewriting: Mutex<()>,
     /// What was changed since a rewrite began, while one runs.
@@ -109,6 +111,7 @@ impl Store {
             cache_bytes,
             database: RwLock::new(Some(Arc::new(database))),
             reading_only: AtomicBool::new(false),
+            trouble: Mutex::default(),
             rewriting: Mutex::new(()),
             touched: Mutex::new(None),
             queue: Queue::default(),
@@ -139,12 +142,22 @@ impl Store {
             Ok(txn) => read(&View::new(txn)),
             Err(error) => Err(StoreError::from_redb(error).into()),
         };
-        let sound = database.health().is_sound();
+        let health = database.health();
         drop(database);
-        if result.is_err() && !sound {
+        if result.is_err() && !health.is_sound() {
+            if let Some(place) = health.unread() {
+                tracing::error!(path = %self.path.display(), place, "a store cannot be read where it is damaged");
+                *self.trouble.lock() = Some(place);
+            }
             self.reopen();
         }
         result
+    }
+
+    /// The last read that failed since the store was opened, in words: damage, or a disk that does not answer.
+    #[must_use]
+    pub fn trouble(&self) -> Option<String> {
+        self.trouble.lock().clone()
     }
 
     /// [`Store::view`] on the blocking pool, so that a slow disk holds up nobody else.

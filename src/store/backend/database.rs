@@ -6,6 +6,7 @@ use std::{
     os::unix::fs::OpenOptionsExt,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
+    sync::{Arc, atomic::AtomicBool},
 };
 
 use redb::{
@@ -13,7 +14,7 @@ use redb::{
     WriteTransaction,
 };
 
-use super::{Disk, FileDisk, Health, ReadOnlyDisk, SealedBackend};
+use super::{Disk, FileDisk, Health, ReadOnlyDisk, SealedBackend, disk::Interruptible};
 use crate::seal::{
     DataKey, Fingerprint,
     blocks::{BadSuperblock, PLACE, Superblock},
@@ -248,6 +249,21 @@ pub fn open_database_for_reading(
     cache_bytes: usize,
 ) -> Result<SealedDatabase, BackendError> {
     SealedDatabase::open_on(ReadOnlyDisk::new(FileDisk::new(File::open(path)?))?, key, cache_bytes)
+}
+
+/// Walks every checksum of a closed store's file without writing to it, until `given_up` is raised: then it ends with an
+/// error that means nothing.
+///
+/// # Errors
+/// [`BackendError`].
+pub(in crate::store) fn walk_file(
+    path: &Path,
+    key: &DataKey,
+    cache_bytes: usize,
+    given_up: Arc<AtomicBool>,
+) -> Result<(), BackendError> {
+    let disk = Interruptible { disk: FileDisk::new(File::open(path)?), given_up };
+    SealedDatabase::open_on(ReadOnlyDisk::new(disk)?, key, cache_bytes)?.check()
 }
 
 /// What a store's file says of itself in the clear: which key it needs.

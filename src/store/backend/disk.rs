@@ -1,6 +1,16 @@
 //! Where a store's bytes go.
 
-use std::{collections::BTreeMap, fmt, fs::File, io, os::unix::fs::FileExt};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    fs::File,
+    io,
+    os::unix::fs::FileExt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use parking_lot::Mutex;
 use rustix::{
@@ -105,6 +115,45 @@ impl Disk for FileDisk {
 
     fn sync_data(&self) -> io::Result<()> {
         self.0.sync_data()
+    }
+}
+
+/// A [`Disk`] that is read until somebody else wants the file; from then on every read fails.
+#[derive(Debug)]
+pub(super) struct Interruptible {
+    pub disk: FileDisk,
+    pub given_up: Arc<AtomicBool>,
+}
+
+impl Interruptible {
+    fn check(&self) -> io::Result<()> {
+        if self.given_up.load(Ordering::Acquire) {
+            return Err(io::Error::other("given up, since the file is wanted"));
+        }
+        Ok(())
+    }
+}
+
+impl Disk for Interruptible {
+    fn len(&self) -> io::Result<u64> {
+        self.disk.len()
+    }
+
+    fn read_exact_at(&self, out: &mut [u8], offset: u64) -> io::Result<()> {
+        self.check()?;
+        self.disk.read_exact_at(out, offset)
+    }
+
+    fn write_all_at(&self, _: &[u8], _: u64) -> io::Result<()> {
+        Err(io::ErrorKind::ReadOnlyFilesystem.into())
+    }
+
+    fn set_len(&self, _: u64) -> io::Result<()> {
+        Err(io::ErrorKind::ReadOnlyFilesystem.into())
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.check()
     }
 }
 
