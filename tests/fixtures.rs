@@ -1,49 +1,41 @@
-//! Data folders of every format that was ever released, opened by the newest code. `tests/fixtures/v1/` is one of store
-//! format 1, schema 1 and keyring format 1; `cargo test --test fixtures -- --ignored` wrote it, and is run again only to
-//! add the next version beside it.
+//! Data folders of every format that was ever written, opened by the newest code. `tests/fixtures/v1/` is one of store
+//! format 1, schema 1 and keyring format 1, with a generation of snapshot format 1;
+//! `cargo test --test fixtures -- --ignored` wrote it, and is run again only to add the next version beside it.
 
 mod harness;
+#[path = "fixtures/v1.rs"]
+mod v1;
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{fs, path::Path};
 
 use harness::{Appliance, Setup};
 use serde_json::json;
 
-fn fixture(version: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(version)
-}
-
-/// Files below a folder, by their path in it, without what only a running process needs.
-fn files(folder: &Path, below: &Path, found: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(below).expect("a folder") {
-        let path = entry.expect("an entry").path();
-        if path.is_dir() {
-            files(folder, &path, found);
-        } else if path.is_file() && !path.ends_with("lock") && !path.ends_with("running") {
-            found.push(path.strip_prefix(folder).expect("inside").to_owned());
-        }
-    }
-}
-
 #[test]
 fn a_data_folder_of_version_1_is_opened_and_goes_on() {
-    let appliance = Appliance::of_folder(Setup::default(), |data, root_key| {
-        let fixture = fixture("v1");
-        let mut packed = Vec::new();
-        files(&fixture, &fixture, &mut packed);
-        for path in packed {
-            let bytes = zstd::decode_all(fs::File::open(fixture.join(&path)).expect("a fixture")).expect("zstd");
-            let name = path.with_extension("");
-            let target = if name.as_os_str() == "root.key" { root_key.to_owned() } else { data.join(name) };
-            fs::create_dir_all(target.parent().expect("a folder")).expect("a folder");
-            fs::write(&target, bytes).expect("written");
-        }
-        let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
-        fs::set_permissions(root_key, private).expect("its mode");
-    });
+    let appliance = Appliance::of_folder(Setup::default(), v1::unpack);
+    goes_on(&appliance);
+    assert!(appliance.log().contains("bringing a store up to this release"), "{}", appliance.log());
+    let read = appliance.command(&["verify", "store"]);
+    assert_eq!(read["good"], true, "{read}");
+}
+
+/// A generation that an older release took is read, and restored as a store of this one.
+#[test]
+fn a_generation_of_version_1_is_verified_and_restored() {
+    let mut appliance = Appliance::of_folder(Setup::default(), v1::unpack);
+    appliance.stop();
+    let read = appliance.command(&["verify", "latest"]);
+    assert_eq!((&read["good"], &read["stores"]), (&json!(true), &json!(2)), "{read}");
+    let done = appliance.command(&["restore", "latest", "--yes"]);
+    assert_eq!(done["records_restored"], done["records_expected"], "{done}");
+    appliance.begin();
+    goes_on(&appliance);
+}
+
+/// What was in it is there, and more is taken.
+#[track_caller]
+fn goes_on(appliance: &Appliance) {
     let orgs = appliance.command(&["org", "list"]);
     assert_eq!(orgs["items"][0]["name"], "青空商会", "{orgs}");
     let org = orgs["items"][0]["id"].as_str().expect("an id").to_owned();
@@ -81,9 +73,9 @@ fn write_the_fixture() {
     let hook = api.hook(board, "secret-url");
     appliance.deliver(hook["url"].as_str().expect("an address"), &[], "title=三件目".as_bytes()).expect(200);
     appliance.stop();
-    let (data, target) = (appliance.data(), fixture("v1"));
+    let (data, target) = (appliance.data(), v1::folder());
     let mut found = Vec::new();
-    files(&data, &data, &mut found);
+    v1::files(&data, &data, &mut found);
     let pack = |from: &Path, to: &Path| {
         fs::create_dir_all(to.parent().expect("a folder")).expect("a folder");
         let bytes = zstd::encode_all(fs::File::open(from).expect("a file"), 19).expect("zstd");

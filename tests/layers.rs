@@ -34,7 +34,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         ],
     ),
     ("control", &[]),
-    ("cli", &["clock", "config", "control", "logging"]),
+    ("cli", &["clock", "config", "control", "logging", "seal"]),
 ];
 
 /// What puts the parts together, and so may name every room.
@@ -459,7 +459,9 @@ fn every_table_is_in_the_document() {
             if !document.contains(&format!("`{name}`")) {
                 complaints.push(format!("the table `{name}` of {path} is not in docs/data.md"));
             }
-            assert!(names.insert(name.to_owned()), "{path}: the name `{name}` is given to two tables");
+            // What an older schema kept under the same name is read by a migration.
+            let older = path.ends_with("/v1.rs");
+            assert!(names.insert(name.to_owned()) || older, "{path}: the name `{name}` is given to two tables");
         }
     }
     // What was taken out of the code goes out of the document too.

@@ -15,26 +15,26 @@ mod machine;
 #[path = "power_cut/trace.rs"]
 mod trace;
 
+#[path = "fixtures/v1.rs"]
+mod v1;
+
 use std::{
     collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    thread,
+    sync::Arc,
 };
 
 use harness::{Appliance, Setup, gives_traces, ids_after, is_long};
-use machine::{Fate, Machine};
+use machine::{Machine, replay};
 use trace::Op;
 use workrun::{
     ids::OrgId,
     people::{directory, members, reconcile, sagas},
     seal::{Keyring, RootKey},
-    store::{Layout, Shelf, Store, StoreError, Stores, key_of_file},
+    store::{Layout, Shelf, Store, StoreError, Stores, history, key_of_file},
     text::MailAddress,
+    work,
 };
 
 /// Who belongs where, as far as it was answered.
@@ -142,11 +142,8 @@ fn examine(folder: &Path, root: &RootKey, now: &Belonging, then: &Belonging) -> 
     Ok(())
 }
 
-/// A folder in memory where there is one: thousands of states are written and thrown away.
-fn scratch() -> tempfile::TempDir {
-    let memory = Path::new("/dev/shm");
-    let place = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
-    tempfile::Builder::new().prefix("workrun-power-").tempdir_in(place).expect("a folder")
+fn each() -> u64 {
+    if is_long() { 400 } else { 16 }
 }
 
 #[test]
@@ -157,37 +154,58 @@ fn no_power_failure_tears_what_touches_two_stores() {
     }
     let record = record();
     assert!(record.ops.len() > 200, "{} operations were recorded", record.ops.len());
-    let begun = record.answered[0].0;
-    let each: u64 = if is_long() { 400 } else { 16 };
-    let (states, threads) = (AtomicUsize::new(0), 2);
-    thread::scope(|scope| {
-        for thread in 0..threads {
-            let (record, states) = (&record, &states);
-            scope.spawn(move || {
-                let mut machine = Machine::new(&record.data);
-                for (at, op) in record.ops.iter().enumerate() {
-                    machine.apply(op);
-                    let point = at + 1;
-                    if point < begun || point % threads != thread {
-                        continue;
-                    }
-                    let (now, then) = demanded(record, point);
-                    let mut fates = vec![Fate::All];
-                    if !machine.is_settled() {
-                        fates.push(Fate::None);
-                        fates.extend((0..each).map(|seed| Fate::Some(seed << 32 | point as u64)));
-                    }
-                    for fate in fates {
-                        let folder = scratch();
-                        machine.leave(fate, folder.path());
-                        if let Err(error) = examine(folder.path(), &record.root, &now, &then) {
-                            panic!("after operation {point} of {} ({op:?}), {fate:?}: {error}", record.ops.len());
-                        }
-                        states.fetch_add(1, Ordering::Relaxed);
-                    }
-                }
-            });
+    let start = Machine::new(&record.data);
+    let states = replay(each(), &start, &record.ops, record.answered[0].0, &|point, folder| {
+        let (now, then) = demanded(&record, point);
+        examine(folder, &record.root, &now, &then)
+    });
+    println!("{} operations, {states} states, 0 failures", record.ops.len());
+}
+
+/// A data folder of schema 1 is brought up by the real binary. Whatever a power failure leaves on the way opens, and holds
+/// what was there.
+#[test]
+fn no_power_failure_hurts_a_migration() {
+    if !gives_traces() {
+        eprintln!("not tried: this machine does not let processes be traced");
+        return;
+    }
+    let setup = Setup { traced: Some(trace::CALLS), ..Setup::default() };
+    let mut start = None;
+    let mut appliance = Appliance::of_folder(setup, |data, root_key| {
+        v1::unpack(data, root_key);
+        start = Some(Machine::of(data));
+    });
+    let start = start.expect("it was furnished");
+    let org = appliance.command(&["org", "list"])["items"][0]["id"].as_str().expect("an id").to_owned();
+    assert!(appliance.stop().success());
+    let log = appliance.trace();
+    let (ops, _) = trace::read(&fs::read(&log).expect("the log"), &[]);
+    let root = RootKey::from_file(&appliance.root_key()).expect("the root key");
+    let org: OrgId = org.parse().expect("an id");
+    let states = replay(each(), &start, &ops, 0, &|_, folder| {
+        let said = |what: &str, error: &dyn std::fmt::Display| format!("{what}: {error}");
+        let layout = Layout::new(folder);
+        let keyring = Keyring::open(&layout.keyring(), root.clone()).map_err(|error| said("the keyring", &error))?;
+        let keyring = Arc::new(keyring);
+        let key = key_of_file(&keyring, &layout.system(), keyring.system_key());
+        let system = Store::open(&layout.system(), key, 1 << 20).map_err(|error| said("system", &error))?;
+        system.view(|view| history::verify(view).map(|_| ())).map_err(|error| said("the system's history", &error))?;
+        system.close();
+        let shelf = Shelf::new(layout, keyring, 1 << 20, 8);
+        let store = shelf.organization(org).map_err(|error| said("the organization", &error))?;
+        let cards = store.view(|view| {
+            history::verify(view)?;
+            let boards = work::read::boards(view)?;
+            boards.iter().try_fold(0, |sum, board| Ok::<_, StoreError>(sum + work::read::tally(view, board.id)?.open()))
+        });
+        drop(store);
+        shelf.close();
+        match cards.map_err(|error| said("its cards", &error))? {
+            3 => Ok(()),
+            other => Err(format!("{other} cards of 3")),
         }
     });
-    println!("{} operations, {} states, 0 failures", record.ops.len(), states.into_inner());
+    println!("{} operations of a migration, {states} states, 0 failures", ops.len());
+    assert!(states > 200, "{states} states");
 }

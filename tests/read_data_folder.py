@@ -285,6 +285,46 @@ def read_items(plain):
         tables[names[-1]] = []
 
 
+def encode(value):
+    """CBOR of the kinds that an event's map holds."""
+    def head(major, number):
+        for size, code in ((0, None), (1, 24), (2, 25), (4, 26), (8, 27)):
+            if size == 0 and number < 24:
+                return bytes([major << 5 | number])
+            if size and number < 1 << 8 * size:
+                return bytes([major << 5 | code]) + number.to_bytes(size, "big")
+    if value is None:
+        return b"\xf6"
+    if isinstance(value, bytes):
+        return head(2, len(value)) + value
+    if isinstance(value, list):
+        return head(4, len(value)) + b"".join(map(encode, value))
+    if isinstance(value, dict):
+        return head(5, len(value)) + b"".join(encode(key) + encode(item) for key, item in value.items())
+    return head(0, value) if value >= 0 else head(1, -1 - value)
+
+
+def follow_chain(tables, schema):
+    """Number and chain hash of the last event."""
+    payloads, chain, last = dict(tables.get("payloads", [])), bytes(32), 0
+    for key, value in tables.get("events", []):
+        number, event = int.from_bytes(key, "big"), cbor(value)[0]
+        if number != last + 1:
+            raise Refused("an event is missing")
+        payload = cbor(payloads[key])[0] if key in payloads else None
+        hashed = blake3(payload[0] + payload[1]) if payload else event.get(3)
+        if hashed is None or schema == 1 and hashed != event[3]:
+            raise Refused("an event has another payload, or none")
+        if schema == 1:
+            said, chain = event[4], blake3(chain + key + encode({**event, 4: bytes(32)}))
+            if said != chain:
+                raise Refused("an event does not continue the chain")
+        else:
+            chain = blake3(chain + key + hashed + (value if payload else encode({k: v for k, v in event.items() if k != 3})))
+        last = number
+    return last, chain
+
+
 def read_generation(folder, keys):
     manifest, end = cbor(open_container((folder / "manifest").read_bytes(), b"WRKMANI\n", keys))
     if manifest[0] != folder.name:
@@ -300,16 +340,8 @@ def read_generation(folder, keys):
         tables = read_items(open_container(file, b"WRKSEGM\n", keys))
         if {name: len(found) for name, found in tables.items()} != entry[11]:
             raise Refused("the records are not those that the manifest counts")
-        payloads = dict(tables.get("payloads", []))
-        for key, value in tables.get("events", []):
-            header = cbor(value)[0]
-            if key in payloads:
-                payload = cbor(payloads[key])[0]
-                if blake3(payload[0] + payload[1]) != header[3]:
-                    raise Refused("a payload is not the one of its event")
-            last = (int.from_bytes(key, "big"), header[4])
-        if tables.get("events") and last != (entry[9], entry[10]):
-            raise Refused("the last event is another one")
+        if follow_chain(tables, entry[6]) != (entry[9], entry[10]):
+            raise Refused("the history ends otherwise than the manifest says")
         records += sum(entry[11].values())
         boards += [cbor(value)[0][1] for _, value in tables.get("boards", [])]
     return {"generation": manifest[0], "segments": len(manifest[7]), "records": records, "boards": boards}

@@ -21,13 +21,11 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    thread,
 };
 
 use harness::{Appliance, Setup, gives_disks, gives_traces, is_long};
-use machine::{Fate, Machine};
+use machine::{Machine, replay};
 use serde_json::json;
-use trace::Op;
 use workrun::{
     backup::{Generations, Options, Progress, take, verify},
     clock::{Clock, Timestamp},
@@ -39,50 +37,8 @@ use workrun::{
 /// How many are kept of a kind.
 const KEPT: usize = 7;
 
-fn scratch() -> tempfile::TempDir {
-    let memory = Path::new("/dev/shm");
-    let place = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
-    tempfile::Builder::new().prefix("workrun-cut-").tempdir_in(place).expect("a folder")
-}
-
-/// Replays operations to every point from `begun` on, and lets each state be examined; returns how many there were.
-fn replay(
-    start: &Machine,
-    ops: &[Op],
-    begun: usize,
-    examine: &(dyn Fn(usize, &Path) -> Result<(), String> + Sync),
-) -> usize {
-    let each: u64 = if is_long() { 60 } else { 4 };
-    let (states, threads) = (AtomicUsize::new(0), 2);
-    thread::scope(|scope| {
-        for thread in 0..threads {
-            let states = &states;
-            scope.spawn(move || {
-                let mut machine = start.clone();
-                for (at, op) in ops.iter().enumerate() {
-                    machine.apply(op);
-                    let point = at + 1;
-                    if point < begun || point % threads != thread {
-                        continue;
-                    }
-                    let mut fates = vec![Fate::All];
-                    if !machine.is_settled() {
-                        fates.push(Fate::None);
-                        fates.extend((0..each).map(|seed| Fate::Some(seed << 32 | point as u64)));
-                    }
-                    for fate in fates {
-                        let folder = scratch();
-                        machine.leave(fate, folder.path());
-                        if let Err(error) = examine(point, folder.path()) {
-                            panic!("after operation {point} of {} ({op:?}), {fate:?}: {error}", ops.len());
-                        }
-                        states.fetch_add(1, Ordering::Relaxed);
-                    }
-                }
-            });
-        }
-    });
-    states.into_inner()
+fn each() -> u64 {
+    if is_long() { 60 } else { 4 }
 }
 
 fn open(folder: &Path, root: &RootKey) -> Result<Stores, String> {
@@ -158,7 +114,7 @@ fn no_power_failure_costs_a_generation() {
         stores.close();
         half.map_or(Ok(()), |half| Err(format!("{half} is left behind")))
     };
-    let states = replay(&Machine::new(&appliance.data()), &ops, reached[0], &examine);
+    let states = replay(each(), &Machine::new(&appliance.data()), &ops, reached[0], &examine);
     println!("{} operations, {states} states, 0 failures", ops.len());
 }
 
@@ -208,7 +164,7 @@ fn no_power_failure_leaves_half_a_restore() {
         let half = folder.join("restoring").exists();
         if half { Err("the scratch folder is left behind".to_owned()) } else { Ok(()) }
     };
-    let states = replay(&start, &ops, 1, &examine);
+    let states = replay(each(), &start, &ops, 1, &examine);
     let (before, after) = (before.into_inner(), after.into_inner());
     println!(
         "{} operations, {states} states ({before} with the old data, {after} with the new), 0 failures",

@@ -17,7 +17,7 @@ use crate::{
         members, sagas,
         tokens::{self, Bearer},
     },
-    seal::{KeyState, RecoveryKey},
+    seal::KeyState,
     store::{StoreError, Stores},
     text::{MailAddress, Name},
     web::{
@@ -246,6 +246,12 @@ impl Commands {
             status["listening"] = app.tls.bound().iter().map(ToString::to_string).collect::<Vec<_>>().into();
             status["recovered"] = (*recovered).into();
             status["alerts"] = alerts(app).into();
+            let mut ailing = Vec::new();
+            for (org, reason) in self.keeper.ailing().await {
+                let from = self.keeper.newest_good(org).await.map(|generation| generation.name.to_string());
+                ailing.push(json!({ "organization": org.to_string(), "reason": reason, "restore_from": from }));
+            }
+            status["ailing"] = ailing.into();
             status["certificate_expires_at"] = tls.served.map(|served| served.not_after.rfc3339()).into();
             status["internal_root"] = tls.internal_root.map(|root| root.to_string()).into();
         }
@@ -278,18 +284,21 @@ impl Commands {
                 })
             })
             .collect();
-        json!({ "items": items, "sequence": self.stores.keyring().sequence() })
+        json!({
+            "items": items,
+            "sequence": self.stores.keyring().sequence(),
+            "recovery_recipient": self.stores.keyring().recovery_recipient(),
+        })
     }
 
-    async fn renew_recovery_key(&self) -> Response {
+    async fn renew_recovery_key(&self, recipient: String) -> Response {
         let (keyring, now) = (Arc::clone(self.stores.keyring()), self.clock.now());
         tokio::task::spawn_blocking(move || {
-            let key = RecoveryKey::generate();
             keyring
-                .set_recovery_recipient(&key.recipient())
+                .set_recovery_recipient(&recipient)
                 .and_then(|()| keyring.set_recovery_taken(now))
                 .map_err(|error| Failure::new(error.to_string()).kept("the present recovery key stays valid"))?;
-            Ok(json!({ "recovery_key": key.secret().as_str(), "recipient": key.recipient() }))
+            Ok(json!({ "recipient": recipient }))
         })
         .await
         .unwrap_or_else(|error| Err(Failure::new(error.to_string())))
@@ -334,8 +343,8 @@ impl Handler for Commands {
                 let done = tokio::task::spawn_blocking(rotate).await;
                 self.mirrored(done.unwrap_or_else(|error| Err(Failure::new(error.to_string())))).await
             }
-            Request::KeysRecovery => {
-                let done = self.renew_recovery_key().await;
+            Request::KeysRecovery { recipient } => {
+                let done = self.renew_recovery_key(recipient).await;
                 self.mirrored(done).await
             }
             Request::Snapshot { pin } => snapshots::take(&self.keeper, pin).await,

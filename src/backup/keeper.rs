@@ -4,7 +4,7 @@
 mod rounds;
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::PathBuf,
     sync::Arc,
@@ -317,6 +317,27 @@ impl Keeper {
             Ok(shown)
         })
         .await
+    }
+
+    /// Organizations whose live data is not as it must be, and why: what does not open or read, and what the last check of
+    /// the live data has found.
+    pub async fn ailing(&self) -> BTreeMap<OrgId, String> {
+        let told = self.reports(100).await.unwrap_or_default();
+        let live = told.into_iter().find(|report| report.kind == Kind::Live);
+        let found = live.into_iter().flat_map(|report| report.findings);
+        let mut ailing: BTreeMap<OrgId, String> =
+            found.filter_map(|finding| Some((finding.org?, finding.what))).collect();
+        ailing.extend(self.stores.shelf().ailing());
+        ailing
+    }
+
+    /// The newest generation that was read back whole and holds an organization.
+    pub async fn newest_good(&self, org: OrgId) -> Option<Generation> {
+        let good = |shown: &Shown| {
+            let read = shown.verified.as_ref().is_some_and(Report::is_good);
+            read && shown.manifest.as_ref().is_ok_and(|manifest| manifest.entry(Some(org)).is_some())
+        };
+        self.list().await.ok()?.into_iter().find(good).map(|shown| shown.generation)
     }
 
     /// The newest reports, newest first.

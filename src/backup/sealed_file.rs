@@ -50,6 +50,8 @@ pub(super) struct Clear {
     pub fingerprint: Fingerprint,
     /// 32 bytes drawn for this attempt at writing it.
     pub id: [u8; 32],
+    /// The version of the product that wrote it.
+    pub written_by: String,
 }
 
 /// Counts and hashes what passes.
@@ -231,6 +233,7 @@ fn read_header(from: &mut impl Read, path: &Path, kind: Kind) -> Result<([u8; HE
         key_version: u32::from_le_bytes(field(&header, 32)),
         fingerprint: Fingerprint(field(&header, 40)),
         id: field(&header, 48),
+        written_by: shown_version(&field(&header, 80)),
     };
     Ok((header, clear))
 }

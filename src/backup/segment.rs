@@ -14,7 +14,7 @@ use crate::{
     ids::OrgId,
     seal::{DataKey, Keyring},
     store::{
-        Store,
+        SCHEMA, Store,
         check::RecordCheck,
         dump::{DumpError, Item, Items},
     },
@@ -107,6 +107,9 @@ pub(super) fn read(
     {
         return Err(damaged("it is another segment than the manifest names".to_owned()));
     }
+    if entry.schema > SCHEMA {
+        return Err(BackupError::TooNew { path: path.to_owned(), written_by: reader.clear.written_by.clone() });
+    }
     let sum: Sum = if entry.plain_bytes < LARGE {
         let mut items = Items::new(reader);
         compare(&mut items, path, entry, progress, take)?;
@@ -138,7 +141,7 @@ fn compare(
 ) -> Result<(), BackupError> {
     let damaged = |what: String| BackupError::Damaged { path: path.to_owned(), what };
     let failed = |error: DumpError| of_segment(path, &whose(entry.org), error);
-    let mut check = RecordCheck::default();
+    let mut check = RecordCheck::new(entry.schema);
     while let Some(item) = items.next().map_err(failed)? {
         match item {
             Item::Table(name) => check.table(name),
@@ -149,7 +152,7 @@ fn compare(
             }
         }
     }
-    let passed = check.finish();
+    let passed = check.finish().map_err(|error| failed(error.into()))?;
     for (what, differs) in [
         ("records by table", passed.tables != entry.tables),
         ("bytes of records", passed.bytes != entry.plain_bytes),

@@ -174,6 +174,9 @@ pub(super) enum KeysCommand {
         /// Write it to a new file instead
         #[arg(long, value_name = "FILE", alias = "recovery-key-out")]
         out: Option<PathBuf>,
+        /// Make none: ask for the present one, and say whether your copy is right
+        #[arg(long, conflicts_with = "out")]
+        test: bool,
     },
 }
 

@@ -8,6 +8,7 @@
 //! exactly one JSON document, `{"error": …}` if it failed.
 
 mod args;
+mod keyboard;
 mod output;
 mod progress;
 mod recovery;
@@ -32,6 +33,7 @@ use crate::{
     config::{Config, ConfigError, Surroundings},
     control::{self, ControlError, Failure, Request, Response, SecretText},
     logging,
+    seal::RecoveryKey,
 };
 
 /// What the commands need done.
@@ -142,7 +144,10 @@ async fn perform(command: &Command, config: Config, output: Output, engine: &imp
         Command::Init { recovery_key_out } => {
             return init(config, recovery_key_out.as_deref(), output, engine).await;
         }
-        Command::Keys { command: KeysCommand::Recovery { out } } => {
+        Command::Keys { command: KeysCommand::Recovery { test: true, .. } } => {
+            return test_recovery_key(config, output, engine).await;
+        }
+        Command::Keys { command: KeysCommand::Recovery { out, test: false } } => {
             return renew_recovery_key(config, out.as_deref(), output, engine).await;
         }
         Command::Keys { command: KeysCommand::List } => Request::KeysList,
@@ -216,8 +221,15 @@ async fn init(config: Config, out: Option<&Path>, output: Output, engine: &impl 
         }
     };
     let mut document = json!({ "data_dir": data_dir, "root_key": made.root_key });
+    let on_screen = destination.is_screen();
     let shown = destination.deliver(&made.recovery_key, &mut document)?;
     output.print(|| format!("Made {data_dir}.\nThe root key is in {}.\n{shown}", made.root_key), &document);
+    if on_screen
+        && !output.json
+        && let Ok(key) = RecoveryKey::from_text(&made.recovery_key)
+    {
+        recovery::offer_test(&key.recipient());
+    }
     Ok(())
 }
 
@@ -233,20 +245,33 @@ async fn renew_recovery_key(
             .kept("the present recovery key stays valid")
             .hint("run it on a terminal, or name a new file with --out"));
     }
-    let mut document = match ask(config, &Request::KeysRecovery, engine).await {
+    // Made here and never told to the appliance: a process that runs for months has no need to see it.
+    let key = RecoveryKey::generate();
+    let request = Request::KeysRecovery { recipient: key.recipient() };
+    let mut document = match ask(config, &request, engine).await {
         Ok(document) => document,
         Err(failure) => {
             destination.abandon();
             return Err(failure);
         }
     };
-    let key = document.as_object_mut().and_then(|members| members.remove("recovery_key"));
-    let Some(Value::String(key)) = key else {
-        destination.abandon();
-        return Err(Failure::from(&ControlError::Garbled));
-    };
-    let shown = destination.deliver(&Zeroizing::new(key), &mut document)?;
+    let on_screen = destination.is_screen();
+    let shown = destination.deliver(&key.secret(), &mut document)?;
     output.print(|| format!("{shown}The recovery key before it opens no keyring written from now on."), &document);
+    if on_screen && !output.json {
+        recovery::offer_test(&key.recipient());
+    }
+    Ok(())
+}
+
+/// Compares a recovery key that somebody types with the one that the keyring is sealed to.
+async fn test_recovery_key(config: Config, output: Output, engine: &impl Engine) -> Result<(), Failure> {
+    let keys = ask(config, &Request::KeysList, engine).await?;
+    let recipient = keys["recovery_recipient"].as_str().ok_or_else(|| {
+        Failure::new("the keyring is sealed to no recovery key yet").hint("run `workrun keys recovery` on a terminal")
+    })?;
+    recovery::test(recipient)?;
+    output.print(|| "It is the recovery key of this appliance.".to_owned(), &json!({ "recipient": recipient }));
     Ok(())
 }
 

@@ -13,7 +13,8 @@ use std::{
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use crate::control::Failure;
+use super::keyboard;
+use crate::{control::Failure, seal::RecoveryKey};
 
 /// Where the key goes.
 pub(super) enum Destination {
@@ -42,6 +43,10 @@ impl Destination {
 
     pub fn is_somewhere(&self) -> bool {
         !matches!(self, Self::Nowhere)
+    }
+
+    pub fn is_screen(&self) -> bool {
+        matches!(self, Self::Screen)
     }
 
     /// There will be no key: an empty file made for it is removed.
@@ -81,6 +86,53 @@ impl Destination {
 pub fn show_recovery_key(key: &Zeroizing<String>) -> bool {
     let mut stdout = io::stdout().lock();
     stdout.is_terminal() && stdout.write_all(shown(key).as_bytes()).and_then(|()| stdout.flush()).is_ok()
+}
+
+/// What a typed key comes to.
+fn judged(typed: &str, recipient: &str) -> Result<(), &'static str> {
+    match RecoveryKey::from_text(&Zeroizing::new(typed.trim().to_uppercase())) {
+        Ok(key) if key.recipient() == recipient => Ok(()),
+        Ok(_) => Err("it is a recovery key, but not this appliance's"),
+        // The text carries a checksum, so a slip of the pen is told from another key.
+        Err(_) => Err("it is no recovery key: a character is missing, too many or another"),
+    }
+}
+
+/// Offers to type the key back, right after it was shown.
+pub(super) fn offer_test(recipient: &str) {
+    if !keyboard::somebody() {
+        return;
+    }
+    loop {
+        let line = keyboard::ask_for_line("Type it back to test your copy, or press Enter to leave it: ");
+        match line.as_deref().map(|line| line.trim()) {
+            None | Some("") => {
+                eprintln!("Not tested. `workrun keys recovery --test` does so at any time.");
+                return;
+            }
+            Some(typed) => match judged(typed, recipient) {
+                Ok(()) => {
+                    eprintln!("That is it: your copy is right.");
+                    return;
+                }
+                Err(why) => eprintln!("No: {why}. Compare it with the line above."),
+            },
+        }
+    }
+}
+
+/// Asks for the key, without showing it, and compares it.
+pub(super) fn test(recipient: &str) -> Result<(), Failure> {
+    let whole = || Failure::new("the recovery key is typed on a terminal, and this is none");
+    if !keyboard::somebody() {
+        return Err(whole().hint("`workrun rehearse --recovery-key-file FILE` tests one that is in a file"));
+    }
+    let typed = keyboard::ask_for_secret("Recovery key (AGE-SECRET-KEY-1…): ").ok_or_else(whole)?;
+    judged(&typed, recipient).map_err(|why| {
+        Failure::new(format!("this copy of the recovery key is not right: {why}"))
+            .kept("nothing was changed")
+            .hint("if no copy is right, `workrun keys recovery` makes another key in its place")
+    })
 }
 
 fn shown(key: &str) -> String {

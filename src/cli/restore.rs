@@ -1,16 +1,17 @@
 //! Restoring: asking first, and the recovery key from a file, the environment or the keyboard.
 
-use std::{
-    env, fs,
-    io::{self, BufRead as _, IsTerminal as _, Write as _},
-    path::Path,
-};
+use std::{env, fs, path::Path};
 
-use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use super::{Bar, Engine, Output, RestoreWish, args::Restore, ask, from_here, output::human};
+use super::{
+    Bar, Engine, Output, RestoreWish,
+    args::Restore,
+    ask, from_here,
+    keyboard::{ask_for_line, ask_for_secret, somebody},
+    output::human,
+};
 use crate::{
     config::Config,
     control::{self, Failure, Request, SecretText},
@@ -31,32 +32,6 @@ pub(super) fn recovery_key(file: Option<&Path>) -> Result<Option<SecretText>, Fa
     let key = text.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with('#'));
     let key = key.ok_or_else(|| Failure::new(format!("there is no key in {}", path.display())))?;
     Ok(Some(SecretText(key.to_owned())))
-}
-
-/// Whether there is somebody to ask.
-fn somebody() -> bool {
-    io::stdin().is_terminal() && io::stderr().is_terminal()
-}
-
-fn ask_for_line(question: &str) -> Option<Zeroizing<String>> {
-    let mut stderr = io::stderr().lock();
-    write!(stderr, "{question}").and_then(|()| stderr.flush()).ok()?;
-    let mut line = Zeroizing::new(String::with_capacity(256));
-    io::stdin().lock().read_line(&mut line).ok()?;
-    Some(line)
-}
-
-/// Asks for a line that the terminal does not show.
-fn ask_for_secret(question: &str) -> Option<Zeroizing<String>> {
-    let stdin = io::stdin();
-    let shown = tcgetattr(&stdin).ok()?;
-    let mut hidden = shown.clone();
-    hidden.local_modes.remove(LocalModes::ECHO);
-    tcsetattr(&stdin, OptionalActions::Now, &hidden).ok()?;
-    let line = ask_for_line(question);
-    let _ = tcsetattr(&stdin, OptionalActions::Now, &shown);
-    let _ = writeln!(io::stderr().lock());
-    line
 }
 
 fn confirmed(what: &str) -> Result<(), Failure> {

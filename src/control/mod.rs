@@ -69,8 +69,11 @@ pub enum Request {
     RestoreOrganization { from: String, org: String, keep_tokens: bool, dry_run: bool },
     /// Restores the newest generation into a scratch folder: `{"seconds",…}`.
     Rehearse { recovery_key: Option<SecretText> },
-    /// A new recovery key in the old one's place, which the command shows or files: `{"recovery_key", …}`.
-    KeysRecovery,
+    /// Seals the keyring to another recovery key: `{"recipient"}`.
+    KeysRecovery {
+        /// The public half, `age1…`: the secret one stays with who asks.
+        recipient: String,
+    },
 }
 
 /// A secret in a request: it is in no log.

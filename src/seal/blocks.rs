@@ -215,6 +215,7 @@ pub struct Superblock {
     pub key_version: u32,
     /// The fingerprint of that version.
     pub fingerprint: Fingerprint,
+    product: [u8; 16],
 }
 
 /// Why a superblock is not accepted.
@@ -256,11 +257,18 @@ impl Superblock {
             key_id: key.id(),
             key_version: key.version(),
             fingerprint: key.fingerprint(),
+            product: product_version(),
         };
-        (superblock, superblock.to_bytes(key, &product_version()))
+        (superblock, superblock.to_bytes(key))
     }
 
-    fn to_bytes(self, key: &DataKey, product: &[u8; 16]) -> [u8; PLACE] {
+    /// The version of the product that made the file.
+    #[must_use]
+    pub fn written_by(&self) -> String {
+        shown_version(&self.product)
+    }
+
+    fn to_bytes(self, key: &DataKey) -> [u8; PLACE] {
         let mut bytes = [0; PLACE];
         bytes[..8].copy_from_slice(&MAGIC);
         bytes[8..12].copy_from_slice(&FORMAT.to_le_bytes());
@@ -268,7 +276,7 @@ impl Superblock {
         bytes[32..48].copy_from_slice(&self.key_id.0);
         bytes[48..52].copy_from_slice(&self.key_version.to_le_bytes());
         bytes[56..64].copy_from_slice(&self.fingerprint.0);
-        bytes[64..80].copy_from_slice(product);
+        bytes[64..80].copy_from_slice(&self.product);
         let mac = key.mac(MAC_PURPOSE, &bytes[..MAC_OFFSET]);
         bytes[MAC_OFFSET..].copy_from_slice(&mac);
         bytes
@@ -294,6 +302,7 @@ impl Superblock {
             key_id: KeyId(field(bytes, 32)),
             key_version: u32::from_le_bytes(field(bytes, 48)),
             fingerprint: Fingerprint(field(bytes, 56)),
+            product: field(bytes, 64),
         })
     }
 
@@ -343,10 +352,11 @@ mod tests {
         let mut sealed = [0; SEALED_BLOCK];
         cipher.seal_block_with(5, &nonce, &[0x44; BLOCK], &mut sealed);
         let header = cipher.seal_header_with(7, &nonce, &[0x55; HEADER]);
-        let superblock = Superblock { file_id, key_id: key().id(), key_version: 1, fingerprint: key().fingerprint() };
         let mut product = [0; 16];
         product[..5].copy_from_slice(b"0.1.0");
-        let superblock = superblock.to_bytes(&key(), &product);
+        let fingerprint = key().fingerprint();
+        let superblock = Superblock { file_id, key_id: key().id(), key_version: 1, fingerprint, product };
+        let superblock = superblock.to_bytes(&key());
         assert_eq!(key().fingerprint().to_string(), "e52c3668d60e51e5");
         assert_eq!(crate::seal::hex(&sealed[NONCE + BLOCK..NONCE + BLOCK + TAG]), "eb62688172d62992927917e98b8aef94");
         assert_eq!(hash(&sealed), "0a77ec68ec4825576a518f5102b1c5fd349a9c3c31845f451a01fb7b5d30f3b2");

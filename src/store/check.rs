@@ -4,16 +4,23 @@ use std::collections::BTreeMap;
 
 use super::{
     StoreError,
-    history::{self, ChainCheck},
-    table::{Key, decode},
+    history::{self, ChainCheck, v1::ChainCheckV1},
+    table::Key,
 };
 
 /// Counts records, sees that each is one, and follows the history's chain.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct RecordCheck {
     tables: Vec<(String, u64)>,
     bytes: u64,
-    chain: ChainCheck,
+    chain: Chain,
+}
+
+/// The history's chain, as the schema has it.
+#[derive(Debug)]
+enum Chain {
+    V1(ChainCheckV1),
+    V2(ChainCheck),
 }
 
 /// What passed.
@@ -34,6 +41,13 @@ fn damaged(table: &str, reason: impl std::fmt::Display) -> StoreError {
 }
 
 impl RecordCheck {
+    /// For the records of a store of this schema.
+    #[must_use]
+    pub fn new(schema: u32) -> Self {
+        let chain = if schema < 2 { Chain::V1(ChainCheckV1::default()) } else { Chain::V2(ChainCheck::default()) };
+        Self { tables: Vec::new(), bytes: 0, chain }
+    }
+
     /// A table begins.
     pub fn table(&mut self, name: &str) {
         self.tables.push((name.to_owned(), 0));
@@ -51,10 +65,16 @@ impl RecordCheck {
         self.bytes += (key.len() + value.len()) as u64;
         if name == history::EVENTS.name() {
             let number = u64::read(&mut &*key).ok_or_else(|| damaged(name, "a key of another shape"))?;
-            self.chain.event(number, &decode(history::EVENTS.name(), value)?)
+            match &mut self.chain {
+                Chain::V1(chain) => chain.event(number, value),
+                Chain::V2(chain) => chain.event(number, value),
+            }
         } else if name == history::PAYLOADS.name() {
             let number = u64::read(&mut &*key).ok_or_else(|| damaged(name, "a key of another shape"))?;
-            self.chain.payload(number, &decode(history::PAYLOADS.name(), value)?)
+            match &mut self.chain {
+                Chain::V1(chain) => chain.payload(number, value),
+                Chain::V2(chain) => chain.payload(number, value),
+            }
         } else {
             let mut decoder = minicbor::Decoder::new(value);
             match decoder.skip() {
@@ -66,14 +86,15 @@ impl RecordCheck {
     }
 
     /// What has passed, after the last record.
-    #[must_use]
-    pub fn finish(self) -> Passed {
-        let last_event = self.chain.end();
-        Passed {
-            tables: self.tables.into_iter().collect(),
-            bytes: self.bytes,
-            last_event,
-            redacted: self.chain.finish().redacted,
-        }
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] if the history ends in the middle.
+    pub fn finish(self) -> Result<Passed, StoreError> {
+        let (last_event, report) = match self.chain {
+            Chain::V1(chain) => chain.finish(),
+            Chain::V2(chain) => chain.finish()?,
+        };
+        let tables = self.tables.into_iter().collect();
+        Ok(Passed { tables, bytes: self.bytes, last_event, redacted: report.redacted })
     }
 }

@@ -267,9 +267,9 @@ impl Store {
     /// # Errors
     /// [`DumpError`]: [`StoreError::Damaged`] or [`StoreError::Disk`] at the first that is not as it was written.
     pub fn check_records(&self, progress: &mut dyn FnMut(u64)) -> Result<Passed, DumpError> {
-        let mut checking = Checking { check: RecordCheck::default(), progress };
+        let mut checking = Checking { check: RecordCheck::new(SCHEMA), progress };
         let walked = self.walk(&BTreeSet::new(), &mut checking)?;
-        let passed = checking.check.finish();
+        let passed = checking.check.finish()?;
         if passed.last_event != walked.last_event {
             let reason = format!(
                 "the store names {} as its last, its chain ends at {}",
@@ -487,7 +487,7 @@ impl Loader {
     /// Ends the load: the file is whole, durable and closed when this returns. `lineage` is a fresh random number.
     ///
     /// # Errors
-    /// What the disk says; [`StoreError::TooNew`] if a newer release made the dump.
+    /// What the disk says; [`DumpError::Malformed`] if a newer release made the dump.
     pub fn finish(mut self, lineage: u64) -> Result<(), DumpError> {
         self.write_waiting()?;
         let txn = match self.txn.take() {
@@ -502,8 +502,7 @@ impl Loader {
                 None => return Err(DumpError::Malformed("it names no schema")),
             };
             if found > u64::from(SCHEMA) {
-                let found = u32::try_from(found).unwrap_or(u32::MAX);
-                return Err(StoreError::TooNew { found, newest: SCHEMA }.into());
+                return Err(DumpError::Malformed("its schema is newer than this release"));
             }
             for (name, value) in [("lineage", lineage), ("bytes", self.bytes)] {
                 let (key, value) = (name.to_owned().to_bytes(), encode(&value));

@@ -30,8 +30,10 @@ pub enum StoreError {
     #[error("the store cannot be opened: {reason}")]
     Unopened { reason: String },
     /// A newer release wrote the file.
-    #[error("the store has schema {found}; this release reads up to {newest}: install the newer release")]
-    TooNew { found: u32, newest: u32 },
+    #[error(
+        "the store has schema {found}, this release reads up to {newest}; nothing was changed: install workrun {written_by} or newer"
+    )]
+    TooNew { found: u32, newest: u32, written_by: String },
     /// The command panicked; the group was rolled back and the others were done without it.
     #[error("an internal error stopped the change: nothing was kept")]
     Panicked,

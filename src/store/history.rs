@@ -1,15 +1,19 @@
 //! The history of a store: every event, numbered without gaps and chained by hash.
 //!
 //! The chain covers each event's header and the BLAKE3 of (salt ‖ payload). Payload and salt stand in a table of their
-//! own, so that a payload can be redacted later while the chain still verifies. Tables are the present, events the past.
+//! own, so that a payload can be redacted later while the chain still verifies. Hashes that follow from what stands there
+//! are not kept (`docs/decisions/0007-hashes-that-follow.md`): of the chain its end, of a payload that was redacted its
+//! hash. Tables are the present, events the past.
 
 use std::ops::ControlFlow;
 
 use minicbor::{Decode, Encode};
 
+pub(super) mod v1;
+
 use super::{
     Order, Read, Span, StoreError, Table, Txn,
-    table::{Record, decode, encode},
+    table::{Key as _, Record, decode, encode},
 };
 use crate::{
     clock::Timestamp,
@@ -70,7 +74,7 @@ pub enum Room {
 }
 
 /// What of an event is never redacted.
-#[derive(Clone, Debug, Encode, Decode)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct Header {
     /// When it was decided.
@@ -82,25 +86,34 @@ pub struct Header {
     /// Which room reads the payload.
     #[n(2)]
     pub room: Room,
-    /// BLAKE3 of salt ‖ payload.
+    /// BLAKE3 of salt ‖ payload, once that was redacted.
     #[cbor(n(3), with = "minicbor::bytes")]
-    pub payload: [u8; 32],
-    /// BLAKE3 of the previous event's chain hash ‖ number (8 bytes, big endian) ‖ this header with `chain` zero.
-    #[cbor(n(4), with = "minicbor::bytes")]
-    pub chain: [u8; 32],
+    pub redacted: Option<[u8; 32]>,
 }
 
 /// What of an event may be redacted.
 #[derive(Clone, Debug, Encode, Decode)]
 #[cbor(map)]
 pub struct Payload {
-    /// Keeps the header's hash from giving away a short payload.
+    /// Random bytes that keep the payload's hash from giving away a short payload: 16, and 32 in what schema 1 wrote.
     #[cbor(n(0), with = "minicbor::bytes")]
-    pub salt: [u8; 32],
+    pub salt: Vec<u8>,
     /// The room's event, as CBOR.
     #[cbor(n(1), with = "minicbor::bytes")]
     pub event: Vec<u8>,
 }
+
+/// A payload where it stands, for whoever only hashes it.
+#[derive(Decode)]
+#[cbor(map)]
+struct PayloadBytes<'b> {
+    #[cbor(b(0), with = "minicbor::bytes")]
+    salt: &'b [u8],
+    #[cbor(b(1), with = "minicbor::bytes")]
+    event: &'b [u8],
+}
+
+const SALT: usize = 16;
 
 #[derive(Clone, Debug, Default, Encode, Decode)]
 #[cbor(map)]
@@ -124,19 +137,20 @@ pub struct Entry<E> {
     pub event: E,
 }
 
-fn payload_hash(payload: &Payload) -> [u8; 32] {
+fn payload_hash(salt: &[u8], event: &[u8]) -> [u8; 32] {
     let mut hasher = blake3::Hasher::new();
-    hasher.update(&payload.salt);
-    hasher.update(&payload.event);
+    hasher.update(salt);
+    hasher.update(event);
     *hasher.finalize().as_bytes()
 }
 
-fn chain_hash(previous: &[u8; 32], number: u64, header: &Header) -> [u8; 32] {
-    let bare = Header { chain: [0; 32], ..header.clone() };
+/// BLAKE3 of the chain so far ‖ number (8 bytes, big-endian) ‖ the payload's hash ‖ the header, as CBOR without that hash.
+fn chain_hash(previous: &[u8; 32], number: u64, payload: &[u8; 32], header: &[u8]) -> [u8; 32] {
     let mut hasher = blake3::Hasher::new();
     hasher.update(previous);
     hasher.update(&number.to_be_bytes());
-    hasher.update(&encode(&bare));
+    hasher.update(payload);
+    hasher.update(header);
     *hasher.finalize().as_bytes()
 }
 
@@ -147,20 +161,28 @@ fn chain_hash(previous: &[u8; 32], number: u64, header: &Header) -> [u8; 32] {
 pub fn append<E: Record>(txn: &Txn<'_>, at: Timestamp, actor: Actor, room: Room, event: &E) -> Result<u64, StoreError> {
     let head = txn.reader().get(&HEAD, &())?.unwrap_or_default();
     let number = head.number + 1;
-    let payload = Payload { salt: random_bytes(), event: encode(event) };
-    let mut header = Header { at, actor, room, payload: payload_hash(&payload), chain: [0; 32] };
-    header.chain = chain_hash(&head.chain, number, &header);
+    let payload = Payload { salt: random_bytes::<SALT>().to_vec(), event: encode(event) };
+    let header = Header { at, actor, room, redacted: None };
+    let hash = payload_hash(&payload.salt, &payload.event);
+    let chain = chain_hash(&head.chain, number, &hash, &encode(&header));
     txn.put(&EVENTS, &number, &header)?;
     txn.put(&PAYLOADS, &number, &payload)?;
-    txn.put(&HEAD, &(), &Head { number, chain: header.chain })?;
+    txn.put(&HEAD, &(), &Head { number, chain })?;
     Ok(number)
 }
 
-/// Takes an event's payload away. Its header stays, so the chain still verifies; verification counts it as redacted.
+/// Takes an event's payload away. Its hash goes into the header, so the chain still verifies; verification counts it as
+/// redacted.
 ///
 /// # Errors
 /// [`StoreError::Full`] or [`StoreError::Disk`].
 pub fn redact(txn: &Txn<'_>, number: u64) -> Result<(), StoreError> {
+    let view = txn.reader();
+    let (Some(header), Some(payload)) = (view.get(&EVENTS, &number)?, view.get(&PAYLOADS, &number)?) else {
+        return Ok(());
+    };
+    let redacted = Some(payload_hash(&payload.salt, &payload.event));
+    txn.put(&EVENTS, &number, &Header { redacted, ..header })?;
     txn.delete(&PAYLOADS, &number)
 }
 
@@ -217,52 +239,64 @@ pub struct ChainReport {
 pub struct ChainCheck {
     report: ChainReport,
     previous: Head,
-    /// The hash of the payload that the last event was written with, until that payload comes by.
-    awaited: Option<[u8; 32]>,
+    /// The last event, as bytes, until its payload comes by.
+    awaiting: Option<Vec<u8>>,
 }
 
 impl ChainCheck {
-    /// The next event.
+    /// The next event: the bytes under its number.
     ///
     /// # Errors
     /// [`StoreError::Damaged`] if it does not belong here.
-    pub fn event(&mut self, number: u64, header: &Header) -> Result<(), StoreError> {
+    pub fn event(&mut self, number: u64, bytes: &[u8]) -> Result<(), StoreError> {
+        self.nothing_awaited()?;
         if number != self.previous.number + 1 {
             return Err(damaged(self.previous.number + 1, "is missing"));
         }
-        if header.chain != chain_hash(&self.previous.chain, number, header) {
-            return Err(damaged(number, "does not continue the chain"));
+        let header: Header = decode(EVENTS.name(), bytes)?;
+        self.previous.number = number;
+        if let Some(hash) = header.redacted {
+            self.report.redacted += 1;
+            self.chain(&hash, &encode(&Header { redacted: None, ..header }));
+        } else {
+            self.awaiting = Some(bytes.to_vec());
         }
-        self.report.checked += 1;
-        self.report.redacted += u64::from(self.awaited.replace(header.payload).is_some());
-        self.previous = Head { number, chain: header.chain };
         Ok(())
     }
 
-    /// The payload of the event that came last.
+    fn chain(&mut self, payload: &[u8; 32], header: &[u8]) {
+        self.report.checked += 1;
+        self.previous.chain = chain_hash(&self.previous.chain, self.previous.number, payload, header);
+    }
+
+    /// The payload of the event that came last: the bytes under its number.
     ///
     /// # Errors
-    /// [`StoreError::Damaged`] if it is not what the event was written with.
-    pub fn payload(&mut self, number: u64, payload: &Payload) -> Result<(), StoreError> {
-        let awaited = self.awaited.take().filter(|_| number == self.previous.number);
-        match awaited {
-            Some(hash) if hash == payload_hash(payload) => Ok(()),
-            Some(_) => Err(damaged(number, "has another payload than it was written with")),
-            None => Err(damaged(number, "has a payload without an event")),
+    /// [`StoreError::Damaged`] if there is no such event.
+    pub fn payload(&mut self, number: u64, bytes: &[u8]) -> Result<(), StoreError> {
+        let Some(header) = self.awaiting.take().filter(|_| number == self.previous.number) else {
+            return Err(damaged(number, "has a payload without an event"));
+        };
+        let payload: PayloadBytes<'_> = minicbor::decode(bytes)
+            .map_err(|error| StoreError::Damaged { place: PAYLOADS.name(), reason: error.to_string() })?;
+        self.chain(&payload_hash(payload.salt, payload.event), &header);
+        Ok(())
+    }
+
+    fn nothing_awaited(&self) -> Result<(), StoreError> {
+        match self.awaiting {
+            Some(_) => Err(damaged(self.previous.number, "has lost its payload")),
+            None => Ok(()),
         }
     }
 
-    /// The number and the chain hash of the event that came last.
-    #[must_use]
-    pub fn end(&self) -> (u64, [u8; 32]) {
-        (self.previous.number, self.previous.chain)
-    }
-
-    /// The report, after the last event.
-    #[must_use]
-    pub fn finish(self) -> ChainReport {
-        let redacted = self.report.redacted + u64::from(self.awaited.is_some());
-        ChainReport { redacted, ..self.report }
+    /// The number and the chain hash of the event that came last, and the report.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] if that event is not complete.
+    pub fn finish(self) -> Result<((u64, [u8; 32]), ChainReport), StoreError> {
+        self.nothing_awaited()?;
+        Ok(((self.previous.number, self.previous.chain), self.report))
     }
 }
 
@@ -282,19 +316,20 @@ pub fn end(view: &dyn Read) -> Result<(u64, [u8; 32]), StoreError> {
 /// Walks the chain from the first event to the last.
 ///
 /// # Errors
-/// [`StoreError::Damaged`] at the first event that does not belong where it stands.
+/// [`StoreError::Damaged`] if an event is missing or not complete, or if the chain does not end as the store says: then
+/// something in it is not as it was written.
 pub fn verify(view: &dyn Read) -> Result<ChainReport, StoreError> {
     let mut check = ChainCheck::default();
-    view.scan(&EVENTS, &Span::all(), Order::Ascending, |number, header| {
-        check.event(number, &header)?;
-        if let Some(payload) = view.get(&PAYLOADS, &number)? {
-            check.payload(number, &payload)?;
-        }
+    view.raw_scan(EVENTS.name(), &Span::all(), Order::Ascending, &mut |mut key, event| {
+        let number = u64::read(&mut key).ok_or_else(|| damaged(0, "has a key of another shape"))?;
+        check.event(number, event)?;
+        view.raw_get(PAYLOADS.name(), &number.to_bytes(), &mut |payload| check.payload(number, payload))?;
         Ok(ControlFlow::Continue(()))
     })?;
     let end = end(view)?;
-    if end != check.end() {
-        return Err(damaged(end.0, "is named as the last but is not"));
+    let (found, report) = check.finish()?;
+    if end != found {
+        return Err(damaged(end.0, "ends the chain otherwise than the store says"));
     }
-    Ok(check.finish())
+    Ok(report)
 }

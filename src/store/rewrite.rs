@@ -114,16 +114,20 @@ fn definition(name: &str) -> TableDefinition<'_, Bytes, Bytes> {
 }
 
 /// Fills the fresh file.
-struct Copier<'c> {
+pub(super) struct Copier<'c> {
     fresh: &'c SealedDatabase,
     progress: &'c mut dyn FnMut(Progress),
     done: Progress,
     records: u64,
 }
 
-impl Copier<'_> {
+impl<'c> Copier<'c> {
+    pub(super) fn new(fresh: &'c SealedDatabase, done: Progress, progress: &'c mut dyn FnMut(Progress)) -> Self {
+        Self { fresh, progress, done, records: 0 }
+    }
+
     /// Every record of every table.
-    fn copy_all(&mut self, from: &ReadTransaction) -> Result<(), StoreError> {
+    pub(super) fn copy_all(&mut self, from: &ReadTransaction) -> Result<(), StoreError> {
         let mut names: Vec<String> =
             from.list_tables().map_err(StoreError::from_redb)?.map(|table| table.name().to_owned()).collect();
         names.sort_unstable();
@@ -232,7 +236,7 @@ impl Store {
         }
         let snapshot = old.begin_read().map_err(StoreError::from_redb)?;
         let total = self.view(facts::bytes_held)?;
-        let mut copier = Copier { fresh: &fresh, progress, done: Progress { copied: 0, total }, records: 0 };
+        let mut copier = Copier::new(&fresh, Progress { copied: 0, total }, progress);
         copier.copy_all(&snapshot)?;
         snapshot.close().map_err(StoreError::from_redb)?;
         let mut passes = 1;
@@ -271,14 +275,18 @@ impl Store {
 
     /// Renames the complete file over the present one and opens it.
     fn put_in_place(&self, place: &Path, key: &DataKey) -> Result<(), StoreError> {
-        File::open(place).and_then(|file| file.sync_all()).map_err(|error| disk(&error))?;
         // Who opens the file afresh after a failure holds this, and waits for everybody to let the old file go.
         let mut open = self.database.try_write_for(SWAP_WAIT_MAX).ok_or(StoreError::Overloaded)?;
-        fs::rename(place, &self.path).map_err(|error| disk(&error))?;
-        // Whatever happens now, the old file has no name any more and must take no more commits.
+        swap(place, &self.path).inspect_err(|_| {
+            // Whether it has the name now is unknown; the file that has one says which key it needs.
+            if !place.exists() {
+                *self.key.lock() = key.clone();
+                *open = None;
+            }
+        })?;
+        // The old file has no name any more and must take no more commits.
         *self.key.lock() = key.clone();
         *open = None;
-        backend::sync_folder_of(&self.path).map_err(|error| disk(&error))?;
         let database = backend::open_database(&self.path, key, self.cache_bytes).map_err(|error| unopened(&error))?;
         *open = Some(Arc::new(database));
         Ok(())
@@ -304,6 +312,13 @@ impl Store {
         let used = stats.allocated_pages() * stats.page_size() as u64;
         Ok(used < length / 2)
     }
+}
+
+/// Gives a complete file the name of the one that it replaces; all of it is on the disk when this returns.
+pub(super) fn swap(fresh: &Path, path: &Path) -> Result<(), StoreError> {
+    File::open(fresh).and_then(|file| file.sync_all()).map_err(|error| disk(&error))?;
+    fs::rename(fresh, path).map_err(|error| disk(&error))?;
+    backend::sync_folder_of(path).map_err(|error| disk(&error))
 }
 
 fn length(path: &Path) -> Result<u64, StoreError> {

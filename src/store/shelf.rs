@@ -267,8 +267,12 @@ impl Shelf {
             }
             opened.walk = Some(Arc::clone(&wanted));
         }
-        let walked =
-            backend::walk_file(&path, &key_of_file(&self.keyring, &path, active), self.cache_bytes, Arc::clone(&wanted));
+        let walked = backend::walk_file(
+            &path,
+            &key_of_file(&self.keyring, &path, active),
+            self.cache_bytes,
+            Arc::clone(&wanted),
+        );
         let mut opened = slot.store.lock();
         // Who wanted it has changed it since, perhaps: what was found then says nothing.
         if wanted.load(Ordering::Acquire) {

@@ -20,13 +20,14 @@ use super::{
     Read, StoreError, Txn, View,
     backend::{self, SealedDatabase},
     facts, figures,
+    migrate::{self, RELEASED, Schemas},
     queue::{self, Job, LastGroup, Queue, Step},
     rewrite::{self, Touched},
 };
 use crate::seal::DataKey;
 
 /// The schema that this release writes into new files and the newest that it reads.
-pub const SCHEMA: u32 = 1;
+pub const SCHEMA: u32 = 2;
 
 /// How many stores this process has opened.
 static OPENINGS: AtomicU64 = AtomicU64::new(0);
@@ -94,17 +95,33 @@ impl Store {
     /// Opens a store.
     ///
     /// # Errors
-    /// [`StoreError::Missing`], [`StoreError::Unopened`] (wrong key, damage), [`StoreError::TooNew`].
+    /// [`StoreError::Missing`], [`StoreError::Unopened`] (wrong key, damage), [`StoreError::TooNew`]; what keeps a store of
+    /// an older schema from being brought up.
     pub fn open(path: &Path, key: DataKey, cache_bytes: usize) -> Result<Arc<Self>, StoreError> {
+        Self::open_as(path, key, cache_bytes, &RELEASED)
+    }
+
+    pub(super) fn open_as(
+        path: &Path,
+        key: DataKey,
+        cache_bytes: usize,
+        schemas: &Schemas,
+    ) -> Result<Arc<Self>, StoreError> {
         if !path.exists() {
             return Err(StoreError::Missing);
         }
         rewrite::remove_leftovers(path).map_err(|error| StoreError::Disk { reason: error.to_string() })?;
         let database = backend::open_database(path, &key, cache_bytes).map_err(|error| unopened(&error))?;
+        let database = migrate::bring_up(path, &key, cache_bytes, database, schemas)?;
         Self::over(path, key, cache_bytes, database)
     }
 
-    fn over(path: &Path, key: DataKey, cache_bytes: usize, database: SealedDatabase) -> Result<Arc<Self>, StoreError> {
+    pub(super) fn over(
+        path: &Path,
+        key: DataKey,
+        cache_bytes: usize,
+        database: SealedDatabase,
+    ) -> Result<Arc<Self>, StoreError> {
         let store = Arc::new(Self {
             path: path.to_owned(),
             key: Mutex::new(key),
@@ -121,13 +138,8 @@ impl Store {
             opening: OPENINGS.fetch_add(1, Ordering::Relaxed),
             transactions: AtomicU64::new(0),
         });
-        let schema = store.view(facts::schema)?;
-        match schema {
-            None => {
-                store.write_now(|txn| facts::set_schema(txn, SCHEMA))?;
-            }
-            Some(found) if found > SCHEMA => return Err(StoreError::TooNew { found, newest: SCHEMA }),
-            Some(_) => {}
+        if store.view(facts::schema)?.is_none() {
+            store.write_now(|txn| facts::set_schema(txn, SCHEMA))?;
         }
         Ok(store)
     }
@@ -433,7 +445,7 @@ fn last_holder(mut database: Arc<SealedDatabase>) -> SealedDatabase {
 }
 
 /// What became of a transaction.
-enum Ran {
+pub(super) enum Ran {
     /// Committed, or there was nothing to commit.
     Done,
     /// Rolled back; the disk is well.
@@ -442,7 +454,7 @@ enum Ran {
     Failed { expected: Option<u64>, error: StoreError },
 }
 
-fn run(
+pub(super) fn run(
     txn: redb::WriteTransaction,
     work: &mut dyn FnMut(&Txn<'_>) -> Result<(), StoreError>,
     touched: &Mutex<Option<Touched>>,

@@ -8,6 +8,8 @@ use std::{
     collections::{BTreeMap, HashMap},
     fs,
     path::{Path, PathBuf},
+    sync::atomic::{AtomicUsize, Ordering},
+    thread,
 };
 
 use super::{
@@ -91,6 +93,54 @@ pub enum Fate {
     None,
     /// Whatever the dice say.
     Some(u64),
+}
+
+/// A folder in memory where there is one: thousands of states are written and thrown away.
+pub fn scratch() -> tempfile::TempDir {
+    let memory = Path::new("/dev/shm");
+    let place = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
+    tempfile::Builder::new().prefix("workrun-power-").tempdir_in(place).expect("a folder")
+}
+
+/// Replays operations to every point from `begun` on, and lets what a power failure may leave there be examined: all, no
+/// and `each` parts of what was not synced. Returns how many states there were.
+pub fn replay(
+    each: u64,
+    start: &Machine,
+    ops: &[Op],
+    begun: usize,
+    examine: &(dyn Fn(usize, &Path) -> Result<(), String> + Sync),
+) -> usize {
+    let (states, threads) = (AtomicUsize::new(0), 2);
+    thread::scope(|scope| {
+        for thread in 0..threads {
+            let states = &states;
+            scope.spawn(move || {
+                let mut machine = start.clone();
+                for (at, op) in ops.iter().enumerate() {
+                    machine.apply(op);
+                    let point = at + 1;
+                    if point < begun || point % threads != thread {
+                        continue;
+                    }
+                    let mut fates = vec![Fate::All];
+                    if !machine.is_settled() {
+                        fates.push(Fate::None);
+                        fates.extend((0..each).map(|seed| Fate::Some(seed << 32 | point as u64)));
+                    }
+                    for fate in fates {
+                        let folder = scratch();
+                        machine.leave(fate, folder.path());
+                        if let Err(error) = examine(point, folder.path()) {
+                            panic!("after operation {point} of {} ({op:?}), {fate:?}: {error}", ops.len());
+                        }
+                        states.fetch_add(1, Ordering::Relaxed);
+                    }
+                }
+            });
+        }
+    });
+    states.into_inner()
 }
 
 impl Machine {

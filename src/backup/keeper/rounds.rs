@@ -70,7 +70,7 @@ impl Keeper {
         for (kind, name) in
             [(Kind::Verification, "verification"), (Kind::Live, "store"), (Kind::Rehearsal, "rehearsal")]
         {
-            if wrong(kind) {
+            if wrong(kind) || (kind == Kind::Live && !self.stores.shelf().ailing().is_empty()) {
                 alerts.push(name);
             }
         }

@@ -74,6 +74,24 @@ fn alert(words: &Words, name: &str, expires: &str) -> Alert {
     }
 }
 
+/// An alert for each organization whose data is not as it must be: what can be done about it.
+async fn ailing(app: &App, words: &Words) -> Vec<Alert> {
+    let mut alerts = Vec::new();
+    for (org, reason) in app.keeper.ailing().await {
+        let from = app.keeper.newest_good(org).await.map(|generation| generation.name.to_string());
+        let values = [("org", org.to_string()), ("reason", reason), ("generation", from.clone().unwrap_or_default())];
+        let values: Vec<(&str, &str)> = values.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        alerts.push(Alert {
+            state: State::Bad,
+            title: words.fill("alert-ailing", &values),
+            text: words.fill(if from.is_some() { "alert-ailing-do" } else { "alert-ailing-none" }, &values),
+            command: from.map(|generation| format!("workrun restore {generation} --org {org}")),
+            when: String::new(),
+        });
+    }
+    alerts
+}
+
 /// How long the appliance has run, in words.
 fn uptime(words: &Words, seconds: u64) -> String {
     let (days, hours, minutes) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60);
@@ -138,7 +156,14 @@ pub async fn overview(operator: Operator) -> Result<Response> {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         uptime,
         tiles,
-        alerts: alerts(app).into_iter().map(|name| alert(words, name, &expires)).collect(),
+        alerts: {
+            let mut shown = ailing(app, words).await;
+            // Each organization has said so for itself.
+            let named = !shown.is_empty();
+            let others = alerts(app).into_iter().filter(|name| !named || *name != "store");
+            shown.extend(others.map(|name| alert(words, name, &expires)));
+            shown
+        },
     })?)
 }
 
