@@ -45,6 +45,9 @@ pub async fn run(stores: Arc<Stores>, keeper: Arc<Keeper>, clock: Clock, mut sto
 
 /// Rewrites the stores that can only be read since a sync failed.
 async fn mend_all(stores: &Arc<Stores>) {
+    // One that was closed meanwhile is opened again, for reading.
+    let closed = stores.shelf().unsynced();
+    let _held: Vec<_> = closed.into_iter().filter_map(|org| stores.organization(org).ok()).collect();
     let open = stores.shelf().opened().into_iter().map(|(_, store)| store);
     for store in open.chain([Arc::clone(stores.system())]).filter(|store| store.is_reading_only()) {
         let path = store.path().display().to_string();

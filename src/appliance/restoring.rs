@@ -133,7 +133,7 @@ fn keyring(
         None => Opener::Root(known_root_key(config, layout, mirror)?),
     };
     let (key_id, version) = backup::key_needed(&generation.path).map_err(failed)?;
-    let (mut chosen, mut refused) = (None::<(Keyring, bool)>, Vec::new());
+    let (mut chosen, mut others, mut refused) = (None::<(Keyring, bool)>, Vec::new(), Vec::new());
     for (path, is_live) in [(&place, true), (&mirror.to_owned(), false)] {
         if !path.exists() {
             continue;
@@ -143,9 +143,9 @@ fn keyring(
                 refused.push(format!("{} does not hold the generation's key", path.display()));
             }
             Ok(ring) => {
-                if chosen.as_ref().is_none_or(|(best, _)| ring.sequence() > best.sequence()) {
-                    chosen = Some((ring, is_live));
-                }
+                let newer = chosen.as_ref().is_none_or(|(best, _)| ring.sequence() > best.sequence());
+                let other = if newer { chosen.replace((ring, is_live)).map(|(ring, _)| ring) } else { Some(ring) };
+                others.extend(other);
             }
             Err(error) => refused.push(error.to_string()),
         }
@@ -165,23 +165,39 @@ fn keyring(
     match opener {
         Opener::Root(root) if is_live => {
             let live = Keyring::open(&place, root).map_err(failed)?;
-            if let Ok(erased) = live.take_erasures_from(mirror, Clock::System.now())
-                && !erased.is_empty()
-            {
-                found.notes.push(format!("{} organizations were erased since, and stay so", erased.len()));
+            match live.take_erasures_from(mirror) {
+                Ok(erased) if erased.is_empty() => {}
+                Ok(erased) => {
+                    found.notes.push(format!("{} organizations were erased since, and stay so", erased.len()));
+                }
+                Err(error) => {
+                    found.notes.push(format!("erasures that only the other copy knows are not known: {error}"))
+                }
             }
             found.ring = live;
         }
-        Opener::Root(root) => found.settles_under = Some(root),
+        Opener::Root(root) => {
+            unite(&mut found, &others);
+            found.settles_under = Some(root);
+        }
         // The root key that is there may be the right one: then nothing about keys changes.
         Opener::Recovery(_) if is_live && foundation::opens(config, layout) => {}
         Opener::Recovery(_) => {
+            unite(&mut found, &others);
             let (root, path) = foundation::root_key_in_waiting(config)?;
             found.settles_under = Some(root);
             found.root_key_file = Some(path);
         }
     }
     Ok(found)
+}
+
+/// What another copy knows to be erased stays so, whichever copy is put to use.
+fn unite(found: &mut Ring, others: &[Keyring]) {
+    let erased: usize = others.iter().map(|other| found.ring.unite_erasures(other).len()).sum();
+    if erased > 0 {
+        found.notes.push(format!("{erased} organizations were erased since, and stay so"));
+    }
 }
 
 /// The root key, which must be there: one that is made now opens nothing.

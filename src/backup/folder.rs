@@ -22,7 +22,7 @@ use crate::{
 /// How many of a kind, daily or asked for, are kept beside those that are pinned.
 pub const KEPT: usize = 7;
 
-const PARTIAL: &str = ".partial";
+pub(super) const PARTIAL: &str = ".partial";
 const REMOVING: &str = ".removing";
 const PIN: &str = "pinned";
 

@@ -26,7 +26,7 @@ use crate::{
     ids::OrgId,
     mail::{self, MailKind},
     people::{self, directory, reconcile, sagas},
-    seal::{KeyState, Keyring, KeyringError, peek},
+    seal::{KeyKind, KeyState, Keyring, KeyringError, peek},
     store::{Store, StoreError, Stores, key_of_file},
 };
 
@@ -252,9 +252,11 @@ impl Keeper {
             let Some(named) = generations.named_keys(keyring)? else { return Ok(()) };
             let layout = stores.shelf().layout();
             for key in retained.iter().filter(|key| !named.contains(&(key.id, key.version))) {
-                let (path, active) = match key.kind.organization() {
-                    None => (layout.system(), Some(keyring.system_key())),
-                    Some(org) => (layout.organization_store(org), keyring.organization_key(org)),
+                let (path, active) = match key.kind {
+                    KeyKind::System => (layout.system(), Some(keyring.system_key())),
+                    KeyKind::Organization(org) => (layout.organization_store(org), keyring.organization_key(org)),
+                    // What log keys seal is named by no file.
+                    KeyKind::SystemLog | KeyKind::OrganizationLog(_) => continue,
                 };
                 // A store whose file still names it is being rewritten; one that is not there may come back.
                 let Some(active) = active.filter(|_| path.exists()) else { continue };
@@ -284,7 +286,7 @@ impl Keeper {
             }
             let live = peek(&stores.shelf().layout().keyring())?;
             match peek(&mirror) {
-                Ok(copy) if copy == live => Ok(()),
+                Ok(copy) if copy == live => Ok(stores.keyring().finish_mirror(generations.folder())?),
                 _ => Ok(stores.keyring().mirror_to(generations.folder())?),
             }
         })

@@ -7,6 +7,7 @@ use minicbor::{Decode, Encode};
 use super::{
     BackupError,
     error::At,
+    folder::PARTIAL,
     sealed_file::{self, Kind, Reader, Sum, Writer},
 };
 use crate::{
@@ -165,7 +166,7 @@ impl Manifest {
         writer.finish()
     }
 
-    /// Reads a generation's manifest.
+    /// Reads a generation's manifest, which must be that of the folder it stands in.
     ///
     /// # Errors
     /// [`BackupError`].
@@ -173,10 +174,18 @@ impl Manifest {
         let path = folder.join(FILE);
         let damaged = |what: String| BackupError::Damaged { path: path.clone(), what };
         let mut reader = Reader::open(&path, Kind::Manifest, keys, false)?;
+        if reader.clear.key_id != keys.system_key().id() {
+            return Err(damaged("another key than the system's seals it".to_owned()));
+        }
         let mut bytes = Vec::new();
         (&mut reader).take(LARGEST).read_to_end(&mut bytes).map_err(|error| damaged(error.to_string()))?;
         reader.finish()?;
-        decode("manifest", &bytes).map_err(|error| damaged(error.to_string()))
+        let manifest: Self = decode("manifest", &bytes).map_err(|error| damaged(error.to_string()))?;
+        let name = folder.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
+        if manifest.name != name.strip_suffix(PARTIAL).unwrap_or(&name) {
+            return Err(damaged(format!("it is that of {}, not of {name}", manifest.name)));
+        }
+        Ok(manifest)
     }
 }
 

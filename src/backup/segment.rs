@@ -102,6 +102,13 @@ pub(super) fn read(
 ) -> Result<(), BackupError> {
     let damaged = |what: String| BackupError::Damaged { path: path.to_owned(), what };
     let reader = Reader::open(path, Kind::Segment, keys, true)?;
+    let own = match entry.org {
+        None => Some(keys.system_key()),
+        Some(org) => keys.organization_key(org),
+    };
+    if own.is_some_and(|own| own.id() != entry.key_id) {
+        return Err(damaged("another key than its store's seals it".to_owned()));
+    }
     if reader.clear.id != entry.id
         || (reader.clear.key_id, reader.clear.key_version) != (entry.key_id, entry.key_version)
     {

@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeSet,
     fs, io,
+    panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
     sync::atomic::{AtomicUsize, Ordering},
     time::{Duration, Instant},
@@ -21,7 +22,7 @@ use super::{
 use crate::{
     clock::{Clock, Timestamp},
     ids::OrgId,
-    seal::{DataKey, KeyringError},
+    seal::DataKey,
     store::{StoreError, Stores},
 };
 
@@ -130,13 +131,13 @@ fn take_held(
     let organizations = stores.organizations();
     let folder = generations.begin(&name)?;
     let taker = Taker { stores, folder: &folder, before, options, now, progress };
-    let (mut ready, problems) = taker.gather(&organizations)?;
+    let (mut ready, mut problems) = taker.gather(&organizations)?;
 
     // The mirror is made after the segments, so that it holds every key that sealed one of them.
     stores.keyring().mirror_to(generations.folder())?;
     let mirror = stores.keyring().open_mirror(generations.folder())?;
     let keyring_sequence = mirror.sequence();
-    taker.read_back(&mut ready, &mirror)?;
+    taker.read_back(&mut ready, &mut problems, &mirror)?;
 
     let mut entries: Vec<Entry> = ready.into_iter().map(|ready| ready.entry).collect();
     entries.sort_by_key(|entry| entry.org);
@@ -183,6 +184,15 @@ fn take_held(
         by_recovery_key: false,
     };
     Ok(Taken { generation, manifest, removed, report })
+}
+
+fn remove(path: &Path) -> Result<(), BackupError> {
+    match fs::remove_file(path) {
+        Err(source) if source.kind() != io::ErrorKind::NotFound => {
+            Err(BackupError::Io { path: path.to_owned(), source })
+        }
+        _ => Ok(()),
+    }
 }
 
 fn millis(span: Duration) -> u64 {
@@ -244,7 +254,11 @@ impl Taker<'_> {
                     while failure.lock().is_none()
                         && let Some((org, length)) = work.get(next.fetch_add(1, Ordering::Relaxed))
                     {
-                        match self.one(*org, *length) {
+                        let one = || self.one(*org, *length);
+                        // redb gives up on some damage: that is one store's trouble, as an error would be.
+                        let outcome = catch_unwind(AssertUnwindSafe(one))
+                            .unwrap_or_else(|_| self.carry(*org, "the store gave up"));
+                        match outcome {
                             Ok(outcome) => outcomes.lock().push(outcome),
                             Err(error) => {
                                 failure.lock().get_or_insert(error);
@@ -282,23 +296,18 @@ impl Taker<'_> {
     fn one(&self, org: Option<OrgId>, length: u64) -> Result<Outcome, BackupError> {
         let Some(key) = self.key(org) else { return Ok(Outcome::Gone) };
         match self.link_or_write(org, &key, length) {
-            Err(BackupError::Store { source, .. }) if self.key(org).is_some() => {
-                // A store that fails must not cost the others their snapshot, nor itself its last good segment.
-                let path = self.folder.join(file_of(org));
-                match fs::remove_file(&path) {
-                    Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                        return Err(BackupError::Io { path, source: error });
-                    }
-                    _ => {}
-                }
-                let carried = self.entry_before(org).filter(|entry| self.link(entry));
-                let problem = Problem { org, reason: source.to_string(), carried: carried.is_some() };
-                tracing::error!(whose = whose(org), error = %source, "a store could not be read for the snapshot");
-                Ok(Outcome::Problem(problem, carried))
-            }
+            Err(BackupError::Store { source, .. }) if self.key(org).is_some() => self.carry(org, &source.to_string()),
             Err(BackupError::Store { .. }) => Ok(Outcome::Gone),
             other => other,
         }
+    }
+
+    /// A store that fails must not cost the others their snapshot, nor itself its last good segment.
+    fn carry(&self, org: Option<OrgId>, reason: &str) -> Result<Outcome, BackupError> {
+        remove(&self.folder.join(file_of(org)))?;
+        let carried = self.entry_before(org).filter(|entry| self.link(entry));
+        tracing::error!(whose = whose(org), error = reason, "a store could not be read for the snapshot");
+        Ok(Outcome::Problem(Problem { org, reason: reason.to_owned(), carried: carried.is_some() }, carried))
     }
 
     fn link_or_write(&self, org: Option<OrgId>, key: &DataKey, length: u64) -> Result<Outcome, BackupError> {
@@ -344,40 +353,56 @@ impl Taker<'_> {
     }
 
     /// Reads back what must be. A linked segment that is damaged is written anew, and read back then.
-    fn read_back(&self, ready: &mut [Ready], mirror: &crate::seal::Keyring) -> Result<(), BackupError> {
+    fn read_back(
+        &self,
+        ready: &mut Vec<Ready>,
+        problems: &mut Vec<Problem>,
+        mirror: &crate::seal::Keyring,
+    ) -> Result<(), BackupError> {
         let to_read: Vec<usize> = (0..ready.len()).filter(|at| ready[*at].to_read).collect();
         let entries: Vec<&Entry> = to_read.iter().map(|at| &ready[*at].entry).collect();
         self.progress.begin(Step::Verifying, entries.iter().map(|entry| entry.plain_bytes).sum());
         let wrong = read_back(self.folder, &entries, mirror, self.options.threads, self.progress);
+        let mut lost = Vec::new();
+        for at in &to_read {
+            ready[*at].entry.read_back_at = self.now;
+        }
         for (at, error) in wrong {
             let at = to_read[at];
             let entry = &ready[at].entry;
             // Erased while the snapshot was under way: no key opens it, and none must.
             if entry.org.is_some_and(|org| self.stores.keyring().organization_key(org).is_none()) {
+                lost.push(at);
                 continue;
             }
             if entry.age == 0 {
                 return Err(error);
             }
             tracing::error!(%error, "a linked segment is damaged; it is written anew");
-            let path = self.folder.join(entry.file());
-            fs::remove_file(&path).map_err(|source| BackupError::Io { path, source })?;
+            remove(&self.folder.join(entry.file()))?;
             let org = entry.org;
-            let key = self.key(org).ok_or(BackupError::Keyring(KeyringError::ReadOnly))?;
             // No link this time: the file in the generation before is the damaged one.
             let anew = Taker { before: None, ..*self };
-            match anew.link_or_write(org, &key, 0)? {
-                Outcome::Ready(fresh) => {
+            match anew.one(org, 0)? {
+                Outcome::Ready(mut fresh) => {
                     if let Some((_, error)) = read_back(self.folder, &[&fresh.entry], mirror, 1, self.progress).pop() {
                         return Err(error);
                     }
+                    fresh.entry.read_back_at = self.now;
                     ready[at] = fresh;
                 }
-                Outcome::Problem(..) | Outcome::Gone => return Err(error),
+                // Neither the store nor its last segment can be read: the others have their generation all the same.
+                Outcome::Problem(problem, _) => {
+                    problems.retain(|other| other.org != org);
+                    problems.push(problem);
+                    lost.push(at);
+                }
+                Outcome::Gone => lost.push(at),
             }
         }
-        for at in to_read {
-            ready[at].entry.read_back_at = self.now;
+        lost.sort_unstable();
+        for at in lost.into_iter().rev() {
+            ready.remove(at);
         }
         Ok(())
     }

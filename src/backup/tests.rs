@@ -262,7 +262,8 @@ fn segments_belong_where_they_were_written() {
     fs::write(&one, whole).unwrap();
     assert_eq!(house.check(&second).unwrap().findings, []);
     fs::copy(first.path.join("manifest"), second.path.join("manifest")).unwrap();
-    assert!(!house.check(&second).unwrap().findings.is_empty(), "another generation's manifest");
+    let refused = house.check(&second).unwrap_err();
+    assert!(refused.to_string().contains("it is that of"), "another generation's manifest: {refused}");
 }
 
 #[test]
@@ -280,6 +281,28 @@ fn a_damaged_link_is_written_anew() {
     assert_eq!(second.manifest.entry(Some(house.orgs[1])).unwrap().age, 1);
     assert_eq!(house.check(&second.generation).unwrap().findings, []);
     assert_eq!(house.check(&first.generation).unwrap().findings.len(), 1);
+}
+
+/// The disk that damaged a store has damaged its last segment too: the others have their generation all the same.
+#[test]
+fn a_store_and_its_segment_that_are_both_damaged_cost_nobody_the_snapshot() {
+    let house = House::new(2);
+    let first = house.take();
+    let store = house.stores.shelf().layout().organization_store(house.orgs[0]);
+    house.stores.shelf().close();
+    fs::write(&store, vec![7; 50_000]).unwrap();
+    let segment = house.segment(&first.generation, house.orgs[0]);
+    let mut bytes = fs::read(&segment).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&segment, bytes).unwrap();
+    house.clock.advance(2 * DAY);
+    let second = house.take();
+    assert_eq!(second.manifest.problems.len(), 1);
+    assert!(!second.manifest.problems[0].carried);
+    assert!(second.manifest.entry(Some(house.orgs[0])).is_none());
+    assert!(second.manifest.entry(Some(house.orgs[1])).is_some());
+    assert_eq!(house.check(&second.generation).unwrap().findings, []);
 }
 
 #[test]

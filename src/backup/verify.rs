@@ -78,10 +78,6 @@ pub fn verify(
             .map(|(at, error)| Finding { org: entries[at].org, what: error.to_string() })
             .collect(),
     };
-    if manifest.name != generation.name.as_str() {
-        let what = format!("the manifest is that of {}, not of {}", manifest.name, generation.name);
-        checked.findings.push(Finding { org: None, what });
-    }
     if keys.sequence() < manifest.keyring_sequence {
         let what = format!(
             "the keyring is of state {}, older than the {} that the generation was read back with",

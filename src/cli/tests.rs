@@ -190,7 +190,7 @@ async fn a_recovery_key_has_its_place_before_it_is_made() {
 
     renew_recovery_key(config(folder.path()), Some(&out), quiet, &engine).await.unwrap();
     // The appliance is told the public half only.
-    let made = crate::seal::RecoveryKey::from_text(&fs::read_to_string(&out).unwrap()).unwrap();
+    let made = RecoveryKey::from_text(&fs::read_to_string(&out).unwrap()).unwrap();
     assert_eq!(*engine.asked.lock(), [Request::KeysRecovery { recipient: made.recipient() }]);
     assert_eq!(fs::metadata(&out).unwrap().permissions().mode() & 0o777, 0o600);
 

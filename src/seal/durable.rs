@@ -7,6 +7,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use rustix::io::Errno;
+
 /// Puts the names in a file's folder on the disk.
 pub(super) fn sync_folder_of(path: &Path) -> io::Result<()> {
     let folder = match path.parent() {
@@ -36,12 +38,30 @@ pub(super) fn replace_and_shred(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.write_all(bytes)?;
     file.sync_all()?;
     match fs::hard_link(path, beside(path, "old")) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
+        // The old bytes have a second name on the disk before they lose the first.
+        Ok(()) => sync_folder_of(path)?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) if has_no_links(&error) => return replace_without_link(path, &new),
+        Err(error) => return Err(error),
     }
     fs::rename(&new, path)?;
     sync_folder_of(path)?;
     finish_replacing(path)
+}
+
+fn has_no_links(error: &io::Error) -> bool {
+    let code = error.raw_os_error().map(Errno::from_raw_os_error);
+    matches!(code, Some(Errno::PERM | Errno::OPNOTSUPP | Errno::NOSYS | Errno::MLINK))
+}
+
+/// On a file system without hard links the old bytes are reached by the file that is still open; a crash before they are
+/// overwritten leaves them in blocks that no name leads to.
+fn replace_without_link(path: &Path, new: &Path) -> io::Result<()> {
+    let mut old = OpenOptions::new().write(true).open(path)?;
+    let length = old.metadata()?.len();
+    fs::rename(new, path)?;
+    sync_folder_of(path)?;
+    overwrite(&mut old, length)
 }
 
 /// Ends what a crash inside [`replace_and_shred`] left: a half-written `path.new` goes, and the old bytes are
@@ -49,23 +69,30 @@ pub(super) fn replace_and_shred(path: &Path, bytes: &[u8]) -> io::Result<()> {
 pub(super) fn finish_replacing(path: &Path) -> io::Result<()> {
     let Some(live) = metadata_if_there(path)? else {
         // Without the live file there is no telling which bytes are the last: nothing is overwritten.
-        return remove_if_there(&beside(path, "new")).map(|_| ());
+        return shred_if_there(&beside(path, "new")).map(|_| ());
     };
     let (new, old) = (beside(path, "new"), beside(path, "old"));
-    let mut changed = remove_if_there(&new)?;
+    let mut changed = shred_if_there(&new)?;
     if let Some(remains) = metadata_if_there(&old)? {
         if (live.dev(), live.ino()) != (remains.dev(), remains.ino()) {
             // The rename that made these bytes the old ones must be on the disk before they go.
             sync_folder_of(path)?;
-            overwrite(&old, remains.len())?;
+            overwrite(&mut OpenOptions::new().write(true).open(&old)?, remains.len())?;
         }
         changed |= remove_if_there(&old)?;
     }
     if changed { sync_folder_of(path) } else { Ok(()) }
 }
 
-fn overwrite(path: &Path, length: u64) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).open(path)?;
+/// Overwrites a file and unlinks it: it holds what the root key opens.
+fn shred_if_there(path: &Path) -> io::Result<bool> {
+    if let Some(there) = metadata_if_there(path)? {
+        overwrite(&mut OpenOptions::new().write(true).open(path)?, there.len())?;
+    }
+    remove_if_there(path)
+}
+
+fn overwrite(file: &mut File, length: u64) -> io::Result<()> {
     let zeros = [0; 4096];
     let mut left = length;
     while left > 0 {

@@ -66,6 +66,20 @@ pub enum KeyringError {
         /// What is wrong with it.
         what: String,
     },
+    /// A copy that a change would overwrite is newer than the keyring that is in use.
+    #[error(
+        "{path} is the keyring's copy of state {copy}, the one in use is of state {own}: an older keyring was put in use; \
+         nothing was changed; stop the appliance and put the newer copy in the place of the one in use, or, if it is \
+         another appliance's, move it away"
+    )]
+    NewerCopy {
+        /// The copy.
+        path: PathBuf,
+        /// Its state.
+        copy: u64,
+        /// The state of the keyring in use.
+        own: u64,
+    },
     /// The keyring was written without a recovery recipient.
     #[error("the keyring {path} was not sealed to any recovery key; only its root key opens it")]
     NoRecoveryPart {
@@ -372,36 +386,55 @@ impl Keyring {
     ///
     /// # Errors
     /// [`KeyringError`], of either file.
-    pub fn take_erasures_from(&self, other: &Path, now: Timestamp) -> Result<Vec<OrgId>, KeyringError> {
+    pub fn take_erasures_from(&self, other: &Path) -> Result<Vec<OrgId>, KeyringError> {
         let root = self.home.lock().as_ref().map(|home| home.root.clone()).ok_or(KeyringError::ReadOnly)?;
         let other = keyring_file::open(other, &keyring_file::read(other)?, &root)?;
         let mut erased = Vec::new();
         self.change(|content| {
-            for tombstone in other.tombstones.iter().filter(|tombstone| !content.is_buried(tombstone.organization)) {
-                erased.push(tombstone.organization);
-            }
-            for &organization in &erased {
-                content.bury(organization, now);
-            }
+            erased = content.unite_erasures(&other);
             Ok(!erased.is_empty())
         })?;
         Ok(erased)
     }
 
-    /// Copies the file to `folder/keyring`, on the disk when this returns; an older copy there is overwritten. What is
-    /// copied was opened first, so that a mirror is never worse than what it replaces.
+    /// As [`Self::take_erasures_from`], for a keyring that is in memory only until [`Self::settle`].
+    #[must_use]
+    pub fn unite_erasures(&self, other: &Self) -> Vec<OrgId> {
+        let mut keys = self.keys.write();
+        let mut content = keys.content.clone();
+        let erased = content.unite_erasures(&other.keys.read().content);
+        keys.show(content);
+        erased
+    }
+
+    /// Copies the file to `folder/keyring`, on the disk when this returns; an older copy there is overwritten, a newer one
+    /// never: it may be the only one of keys made since. What is copied was opened first, so that a mirror is never worse
+    /// than what it replaces.
     ///
     /// # Errors
-    /// [`KeyringError`], of either file.
+    /// [`KeyringError::NewerCopy`]; [`KeyringError`], of either file.
     pub fn mirror_to(&self, folder: &Path) -> Result<(), KeyringError> {
         let home = self.home.lock();
         let home = home.as_ref().ok_or(KeyringError::ReadOnly)?;
         let bytes = keyring_file::read(&home.path)?;
         keyring_file::open(&home.path, &bytes, &home.root)?;
         let mirror = folder.join("keyring");
+        let (copy, own) = (super::peek(&mirror).map_or(0, |clear| clear.sequence), home.sequence);
+        if copy > own {
+            return Err(KeyringError::NewerCopy { path: mirror, copy, own });
+        }
         fs::create_dir_all(folder)
             .and_then(|()| durable::replace_and_shred(&mirror, &bytes))
             .map_err(|source| KeyringError::Io { path: mirror, source })
+    }
+
+    /// Overwrites what an interrupted [`Self::mirror_to`] has left of an older copy in `folder`.
+    ///
+    /// # Errors
+    /// [`KeyringError::Io`].
+    pub fn finish_mirror(&self, folder: &Path) -> Result<(), KeyringError> {
+        let mirror = folder.join("keyring");
+        durable::finish_replacing(&mirror).map_err(|source| KeyringError::Io { path: mirror, source })
     }
 
     /// Opens the copy in `folder`, which [`Self::mirror_to`] made, with the root key of this keyring.

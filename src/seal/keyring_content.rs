@@ -149,6 +149,18 @@ impl Content {
         }
     }
 
+    /// Buries what another copy of this keyring knows to be erased, as of then; returns what was erased by it here.
+    pub fn unite_erasures(&mut self, other: &Self) -> Vec<OrgId> {
+        let mut erased = Vec::new();
+        for tombstone in &other.tombstones {
+            if !self.is_buried(tombstone.organization) {
+                self.bury(tombstone.organization, tombstone.destroyed_at);
+                erased.push(tombstone.organization);
+            }
+        }
+        erased
+    }
+
     pub fn is_buried(&self, organization: OrgId) -> bool {
         self.tombstones.iter().any(|tombstone| tombstone.organization == organization)
     }

@@ -1,7 +1,7 @@
 //! The recovery key: an age X25519 identity whose public half seals a second copy of the keyring.
 //! Format: <https://c2sp.org/age>.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, io::Read as _, str::FromStr};
 
 use age::{
     secrecy::ExposeSecret,
@@ -55,7 +55,12 @@ impl RecoveryKey {
     }
 
     pub(super) fn open(&self, sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
-        age::decrypt(&self.0, sealed).ok().map(Zeroizing::new)
+        // As large as it can get from the first, so that no copy is left behind by growing.
+        let mut plain = Zeroizing::new(Vec::with_capacity(sealed.len()));
+        let decryptor = age::Decryptor::new_buffered(sealed).ok()?;
+        let identity: &dyn age::Identity = &self.0;
+        decryptor.decrypt(std::iter::once(identity)).ok()?.read_to_end(&mut plain).ok()?;
+        Some(plain)
     }
 }
 

@@ -127,6 +127,8 @@ impl<R: Read> Opening<R> {
         }
         let mut sealed = std::mem::take(&mut self.ahead);
         let spent = std::mem::take(&mut self.plain);
+        // After an error there is nothing to read, and the next try fails as this one did.
+        self.at = 0;
         self.ahead = self.read_sealed(spent)?;
         let last = self.ahead.is_empty();
         let length = match self.cipher.open(self.number, last, &self.aad, &mut sealed) {

@@ -130,6 +130,8 @@ struct Pending {
     sealed: Vec<u8>,
     /// Numbers of the blocks, in the order in which they stand in `sealed`.
     blocks: Vec<u64>,
+    /// Some that waited could not be written.
+    lost: bool,
 }
 
 /// Sealed bytes that wait at most.
@@ -299,7 +301,8 @@ impl<D: Disk> SealedBackend<D> {
 
     /// Writes what waits, neighbours together. Of a block that was written twice the later one stands.
     fn write_pending(&self, pending: &mut Pending) -> io::Result<()> {
-        let Pending { mut sealed, blocks } = std::mem::take(pending);
+        let Pending { mut sealed, blocks, lost } = std::mem::take(pending);
+        pending.lost = lost;
         let mut order: Vec<usize> = (0..blocks.len()).collect();
         order.sort_by_key(|&at| (blocks[at], Reverse(at)));
         order.dedup_by_key(|&mut at| blocks[at]);
@@ -320,10 +323,16 @@ impl<D: Disk> SealedBackend<D> {
     /// Writes what waits, before anything that must find it on the disk.
     fn settle(&self) -> io::Result<()> {
         let mut pending = self.pending.lock();
-        if pending.blocks.is_empty() {
+        if pending.blocks.is_empty() && !pending.lost {
             return Ok(());
         }
+        self.refuse_after_a_failed_sync()?;
+        if pending.lost {
+            // What waited then is gone, and what was written of it unknown.
+            return Err(io::Error::other("an earlier write failed, so the file is to be opened anew"));
+        }
         let result = self.write_pending(&mut pending);
+        pending.lost |= result.is_err();
         self.health.note(|faults| &faults.write, result)
     }
 

@@ -1,7 +1,7 @@
 //! The shelf: where the stores' files stand, and which of them are open.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -128,14 +128,16 @@ pub struct Shelf {
     slots: Mutex<Slots>,
     /// Those that could not be opened when they were wanted last, and why.
     unopened: Mutex<BTreeMap<OrgId, String>>,
+    /// Those whose disk failed to make a write durable, and that were closed before they could be rewritten.
+    unsynced: Mutex<BTreeSet<OrgId>>,
 }
 
 impl Shelf {
     /// A shelf over a data folder: `cache_bytes` of cache a store, at most `open_max` stores open and idle.
     #[must_use]
     pub fn new(layout: Layout, keyring: Arc<Keyring>, cache_bytes: usize, open_max: usize) -> Self {
-        let (slots, unopened) = (Mutex::default(), Mutex::default());
-        Self { layout, keyring, cache_bytes, open_max: open_max.max(1), slots, unopened }
+        let (slots, unopened, unsynced) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Self { layout, keyring, cache_bytes, open_max: open_max.max(1), slots, unopened, unsynced }
     }
 
     /// Where the files stand.
@@ -183,7 +185,30 @@ impl Shelf {
     fn open(&self, org: OrgId) -> Result<Arc<Store>, StoreError> {
         let active = self.keyring.organization_key(org).ok_or(StoreError::Missing)?;
         let path = self.layout.organization_store(org);
-        Store::open(&path, key_of_file(&self.keyring, &path, active), self.cache_bytes)
+        let key = key_of_file(&self.keyring, &path, active);
+        // What the disk has not kept may still be in the system's memory: the file must not be written again.
+        let unsynced = self.unsynced.lock().contains(&org);
+        if unsynced {
+            return Store::open_unsynced(&path, key, self.cache_bytes);
+        }
+        Store::open(&path, key, self.cache_bytes)
+    }
+
+    /// Closes a store, and keeps in mind whether its file may be written again.
+    fn shut(&self, org: OrgId, store: &Store) {
+        store.close();
+        if store.is_reading_only() {
+            self.unsynced.lock().insert(org);
+        } else {
+            self.unsynced.lock().remove(&org);
+        }
+    }
+
+    /// Organizations whose store can only be read until it is rewritten, and is not open.
+    #[must_use]
+    pub fn unsynced(&self) -> Vec<OrgId> {
+        let open: BTreeSet<OrgId> = self.opened().into_iter().map(|(org, _)| org).collect();
+        self.unsynced.lock().difference(&open).copied().collect()
     }
 
     /// Closes the longest unused stores that nobody holds, until at most `open_max` are open.
@@ -198,14 +223,17 @@ impl Shelf {
                 if slots.known.len() <= self.open_max {
                     return;
                 }
-                let idle = slots.known.values().filter(|(slot, _)| {
+                let idle = slots.known.iter().filter(|(_, (slot, _))| {
                     Arc::strong_count(slot) == 1 && slot.store.try_lock().is_some_and(|opened| opened.is_idle())
                 });
-                let Some((slot, _)) = idle.min_by_key(|(_, used)| *used) else { return };
-                Arc::clone(slot)
+                let Some((org, (slot, _))) = idle.min_by_key(|(_, (_, used))| *used) else { return };
+                (*org, Arc::clone(slot))
             };
             // Closed under the slot's lock: the same file must not be opened again before it is.
-            oldest.store.lock().close_if_idle();
+            let (org, slot) = oldest;
+            if let Some(store) = slot.store.lock().take_if_idle() {
+                self.shut(org, &store);
+            }
         }
     }
 
@@ -249,6 +277,7 @@ impl Shelf {
         std::fs::rename(fresh, &place).map_err(disk)?;
         backend::sync_folder_of(&place).map_err(disk)?;
         self.unopened.lock().remove(&org);
+        self.unsynced.lock().remove(&org);
         Ok(was_there.then(|| previous.to_owned()))
     }
 
@@ -261,7 +290,9 @@ impl Shelf {
         let (slot, wanted) = (self.slot(org), Arc::new(AtomicBool::new(false)));
         {
             let mut opened = slot.store.lock();
-            opened.close_if_idle();
+            if let Some(store) = opened.take_if_idle() {
+                self.shut(org, &store);
+            }
             if opened.store.is_some() || opened.walk.is_some() {
                 return Walked::InUse;
             }
@@ -304,9 +335,9 @@ impl Shelf {
     /// Closes every store cleanly.
     pub fn close(&self) {
         let known = std::mem::take(&mut self.slots.lock().known);
-        for (slot, _) in known.into_values() {
+        for (org, (slot, _)) in known {
             if let Some(store) = slot.store.lock().store.take() {
-                store.close();
+                self.shut(org, &store);
             }
         }
     }
@@ -322,12 +353,9 @@ impl Opened {
         self.store.as_ref().is_some_and(|store| Arc::strong_count(store) == 1 && !store.busy())
     }
 
-    fn close_if_idle(&mut self) {
-        if self.is_idle()
-            && let Some(store) = self.store.take()
-        {
-            store.close();
-        }
+    /// Takes the store off, to be closed under this lock.
+    fn take_if_idle(&mut self) -> Option<Arc<Store>> {
+        if self.is_idle() { self.store.take() } else { None }
     }
 }
 

@@ -33,7 +33,7 @@ pub const SCHEMA: u32 = 2;
 static OPENINGS: AtomicU64 = AtomicU64::new(0);
 /// Up to this size a file keeps redb's allocator state at every commit, which makes opening it after a crash instant;
 /// larger files keep it only when they are closed, since it grows with the file.
-const QUICK_REPAIR_BYTES_MAX: u64 = 8 << 20;
+const QUICK_REPAIR_BYTES_MAX: u64 = 150 << 20;
 
 /// What a writer has done since the store was opened.
 #[derive(Clone, Copy, Debug, Default)]
@@ -114,6 +114,17 @@ impl Store {
         let database = backend::open_database(path, &key, cache_bytes).map_err(|error| unopened(&error))?;
         let database = migrate::bring_up(path, &key, cache_bytes, database, schemas)?;
         Self::over(path, key, cache_bytes, database)
+    }
+
+    /// Opens a store whose disk failed to make a write durable: it is read, and written only into a fresh file.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub(super) fn open_unsynced(path: &Path, key: DataKey, cache_bytes: usize) -> Result<Arc<Self>, StoreError> {
+        let database = backend::open_database_for_reading(path, &key, cache_bytes).map_err(|error| unopened(&error))?;
+        let store = Self::over(path, key, cache_bytes, database)?;
+        store.reading_only.store(true, Ordering::Release);
+        Ok(store)
     }
 
     pub(super) fn over(
@@ -276,10 +287,14 @@ impl Store {
         while self.busy() {
             std::thread::yield_now();
         }
-        if let Some(database) = self.database.write().take()
-            && let Err(error) = last_holder(database).close()
-        {
-            tracing::warn!(%error, "a store was not closed cleanly; opening it will take longer");
+        if let Some(database) = self.database.write().take() {
+            let health = database.health();
+            if let Err(error) = last_holder(database).close() {
+                tracing::warn!(%error, "a store was not closed cleanly; opening it will take longer");
+            }
+            if health.sync_failed() {
+                self.reading_only.store(true, Ordering::Release);
+            }
         }
     }
 

@@ -2,12 +2,13 @@
 //!
 //! `length (4, big endian) | nonce 24 | sealed | tag 16`, the length counting what follows it. The additional data of a
 //! chunk are its day and its number, so chunks can be neither moved nor reordered. A torn last chunk is cut off when the
-//! segment is opened for appending; it was never acknowledged to anybody.
+//! segment is opened for appending; it was never acknowledged to anybody. A segment with a damaged chunk before others is
+//! put aside, and a new one begun.
 
 use std::{
     fs::{File, OpenOptions},
     io::{self, Read, Seek, SeekFrom, Write},
-    os::unix::fs::OpenOptionsExt,
+    os::unix::fs::{FileExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
@@ -69,13 +70,24 @@ impl Segment {
             .mode(0o600)
             .open(&path)
             .map_err(failed)?;
+        let length = file.metadata().map_err(failed)?.len();
         let (mut chunks, mut end) = (0, 0);
         while let Some(sealed) = next_chunk(&mut file).map_err(failed)? {
+            let whole = end + 4 + sealed.len() as u64;
             if key.open(PURPOSE, &aad(day, chunks), &sealed).is_err() {
+                if whole < length {
+                    // Something stands behind it, so no crash has torn it: it is kept as it is, for whoever can tell more.
+                    put_aside(&path).map_err(failed)?;
+                    return Self::open(folder, day, key);
+                }
                 break;
             }
             chunks += 1;
-            end += 4 + sealed.len() as u64;
+            end = whole;
+        }
+        if end + 4 <= length && beyond_limit(&file, end).map_err(failed)? {
+            put_aside(&path).map_err(failed)?;
+            return Self::open(folder, day, key);
         }
         // What follows the last whole chunk was torn by a crash.
         file.set_len(end).map_err(failed)?;
@@ -93,14 +105,40 @@ impl Segment {
     ///
     /// # Errors
     /// [`TrailError::File`].
-    pub fn append(&mut self, key: &DataKey, entries: &Vec<Entry>) -> Result<(), TrailError> {
-        let sealed = key.seal(PURPOSE, &aad(self.day, self.chunks), &encode(entries));
-        let mut chunk = u32::try_from(sealed.len()).unwrap_or(u32::MAX).to_be_bytes().to_vec();
+    pub fn append(&mut self, key: &DataKey, entries: &[Entry]) -> Result<(), TrailError> {
+        let sealed = key.seal(PURPOSE, &aad(self.day, self.chunks), &encode(&entries.to_vec()));
+        let length = u32::try_from(sealed.len()).unwrap_or(u32::MAX);
+        if length > CHUNK_BYTES_MAX && entries.len() > 1 {
+            let (first, second) = entries.split_at(entries.len() / 2);
+            self.append(key, first)?;
+            return self.append(key, second);
+        }
+        let mut chunk = length.to_be_bytes().to_vec();
         chunk.extend_from_slice(&sealed);
         self.file.write_all(&chunk).map_err(|source| TrailError::File { path: self.path.clone(), source })?;
         self.chunks += 1;
         Ok(())
     }
+}
+
+/// Renames a damaged segment to the first free `NAME.damaged-N`.
+fn put_aside(path: &Path) -> io::Result<()> {
+    for number in 1.. {
+        let mut aside = path.as_os_str().to_owned();
+        aside.push(format!(".damaged-{number}"));
+        if !Path::new(&aside).try_exists()? {
+            tracing::error!(path = %path.display(), aside = %Path::new(&aside).display(), "an access log is damaged; it is put aside and a new one begun");
+            return std::fs::rename(path, aside);
+        }
+    }
+    Ok(())
+}
+
+/// Whether the length at `offset` is one that no chunk has.
+fn beyond_limit(file: &File, offset: u64) -> io::Result<bool> {
+    let mut length = [0; 4];
+    file.read_exact_at(&mut length, offset)?;
+    Ok(u32::from_be_bytes(length) > CHUNK_BYTES_MAX)
 }
 
 /// The next chunk's sealed bytes; `None` at the end, or where the rest is too short to be a chunk.
