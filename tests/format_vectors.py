@@ -1,13 +1,16 @@
 #!/usr/bin/env python3
-"""The test vectors of docs/formats/store.md and docs/formats/keyring.md, computed from those documents alone.
+"""The test vectors of docs/formats (store.md, keyring.md, snapshot.md, trail.md) and of the history's chain in docs/data.md,
+computed from those documents alone.
 
-Standard library only, and no line shared with the product: where its unit tests pin the same values, two independent
+Standard library only, BLAKE3 beside it in pure_blake3.py, and no line shared with the product: where its unit tests pin the same values, two independent
 implementations of the format agree. Run it without arguments; it prints one `name value` a line.
 """
 
 import hashlib
 import hmac
 import struct
+
+from pure_blake3 import blake3
 
 
 def hkdf(salt, key, info, length):
@@ -117,13 +120,36 @@ def aead(key, nonce, aad, plaintext):
     return ciphertext + poly1305(chacha_block(key, 0, nonce)[:32], b"".join(padded) + lengths)
 
 
+def chunk(key, number, last, aad, plain):
+    """A chunk of a sealed stream."""
+    return aead(key, bytes(3) + struct.pack(">Q", number) + bytes([last]), aad, plain)
+
+
+def leb128(number):
+    out = b""
+    while number > 127:
+        out, number = out + bytes([number & 127 | 128]), number >> 7
+    return out + bytes([number])
+
+
 def snapshot():
     key, stream_id = bytes(range(32)), b"\x66" * 32
     header = b"WRKSEGM\n" + struct.pack("<II", 1, 0) + b"\x11" * 16 + struct.pack("<II", 1, 0) + fingerprint(key)
     header = (header + stream_id + b"0.1.0".ljust(16, b"\0")).ljust(128, b"\0")
     stream_key = hkdf(stream_id, key, b"workrun v1 stream", 32)
     show("snapshot.stream_key", stream_key)
-    show("snapshot.chunk", aead(stream_key, bytes(3) + bytes(8) + b"\1", header, b"hello"))
+    show("snapshot.chunk", chunk(stream_key, 0, True, header, b"hello"))
+
+    key, content = b"\7" * 32, bytes(at % 251 for at in range(65541))
+    first, second = chunk(key, 0, False, b"head", content[:65536]), chunk(key, 1, True, b"head", content[65536:])
+    show("snapshot.stream.tag0", first[-16:])
+    show("snapshot.stream.chunk1", second)
+    show("snapshot.stream.sha256", hashlib.sha256(first + second).digest())
+
+    value = b"\x78\xc8" + b"x" * 200
+    begun = b"\0" + leb128(1) + b"t" + leb128(1) + leb128(1) + leb128(len(value)) + b"k"
+    show("snapshot.dump.begin", begun + value[:2])
+    show("snapshot.dump.sha256", hashlib.sha256(begun + value + b"\0\0" + leb128(1)).digest())
 
 
 def keys():
@@ -135,7 +161,34 @@ def keys():
     show("keyring.file_key", hkdf(b"\3" * 32, key, b"workrun v1 keyring", 32))
 
 
+def trail():
+    key = hkdf(b"", b"\1" * 32, b"workrun v1 seal workrun trail segment 1", 32)
+    # One entry: moment 1, request "r", GET, "(none)", 404, an operator nobody knows, 5 microseconds, "::1", "c".
+    entries = bytes.fromhex("81 a9 0001 016172 0263474554 0366286e6f6e6529 04190194 05820480 0605 07633a3a31 086163")
+    show("trail.entries", entries)
+    for number in (0, 1):
+        aad = b"2026-11-22" + struct.pack(">Q", number)
+        ciphertext, tag = xchacha20_poly1305(key, bytes([2 + number]) * 24, aad, entries)
+        show(f"trail.chunk{number}.sealed", ciphertext + tag)
+
+
+def history():
+    def link(previous, number, payload, header):
+        return blake3(previous + struct.pack(">Q", number) + payload + header)
+
+    headers = [bytes.fromhex("a3 0001 01820080 0202"), bytes.fromhex("a3 0002 01820080 0201")]
+    payloads = [blake3(b"\7" * 16 + b"\x01"), blake3(b"\x08" * 16 + b"\x02")]
+    first = link(bytes(32), 1, payloads[0], headers[0])
+    show("history.header1", headers[0])
+    show("history.payload1", payloads[0])
+    show("history.chain1", first)
+    show("history.payload2", payloads[1])
+    show("history.chain2", link(first, 2, payloads[1], headers[1]))
+
+
 if __name__ == "__main__":
     store()
     snapshot()
     keys()
+    trail()
+    history()

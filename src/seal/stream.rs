@@ -170,8 +170,10 @@ impl<R: Read> Read for Opening<R> {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use sha2::{Digest, Sha256};
 
     use super::*;
+    use crate::seal::hex;
 
     fn sealed(plain: &[u8], step: usize) -> Vec<u8> {
         let mut sealing = Sealing::new(Vec::new(), StreamCipher::new(&[7; 32]), b"head");
@@ -223,5 +225,17 @@ mod tests {
         assert!(opened(&[chunks[1], chunks[0], chunks[2]].concat(), b"head").is_err(), "swapped");
         assert!(opened(&[chunks[0], chunks[1]].concat(), b"head").is_err(), "cut between chunks");
         assert!(opened(&[chunks[0], chunks[2]].concat(), b"head").is_err(), "one taken out");
+    }
+
+    /// The vectors of docs/formats/snapshot.md, made by `tests/format_vectors.py`.
+    #[test]
+    fn two_chunks_stay_as_documented() {
+        let plain: Vec<u8> = (0..CHUNK + 5).map(|at| (at % 251) as u8).collect();
+        let whole = sealed(&plain, 1000);
+        let (first, second) = whole.split_at(CHUNK + TAG);
+        assert_eq!(hex(&first[CHUNK..]), "9b510120abbd37a55e1011ef8f0725fd");
+        assert_eq!(hex(second), "bfbfc91cb73177f18a2ab2e797a8d85324aa4b07a8");
+        assert_eq!(hex(&Sha256::digest(&whole)), "709fda3bf38729752042a70f9f175d2d7d778e0912e6ab1b42389c63f44ea78a");
+        assert!(opened(&whole, b"head").unwrap() == plain);
     }
 }

@@ -1,11 +1,12 @@
 //! What goes out comes back, and what is no dump is refused.
 
 use proptest::prelude::*;
+use sha2::{Digest, Sha256};
 
 use super::*;
 use crate::{
     clock::Timestamp,
-    seal::KeyId,
+    seal::{KeyId, hex},
     store::{
         Order, Span, Table,
         history::{Actor, ChainCheck, Room, append, redact},
@@ -84,6 +85,27 @@ fn a_dump_becomes_the_same_store() {
     for end in (0..bytes.len()).step_by(997).chain(bytes.len() - 4..bytes.len()) {
         assert!(load(&bytes[..end], &folder.path().join(format!("cut-{end}"))).is_err(), "cut at {end}");
     }
+}
+
+/// The vectors of docs/formats/snapshot.md, made by `tests/format_vectors.py`; a length of two bytes among them.
+#[test]
+fn a_dump_stays_as_documented() {
+    let (mut bytes, mut progress) = (Vec::new(), |_: u64| {});
+    let value = encode(&"x".repeat(200));
+    let mut stream = Stream { out: &mut bytes, gathered: Vec::new(), progress: &mut progress };
+    stream.table("t").unwrap();
+    stream.record(0, b"k", &value).unwrap();
+    stream.gathered.extend_from_slice(&[0, 0]);
+    put_number(1, &mut stream.gathered);
+    stream.write_on().unwrap();
+    assert_eq!(hex(&bytes[..10]), "0001740101ca016b78c8");
+    assert_eq!(hex(&Sha256::digest(&bytes)), "1fa00c1b43337ce24480d128cfeabb5b5d01181daedb87d135442918eb5fc4f6");
+
+    let mut items = Items::new(bytes.as_slice());
+    assert!(matches!(items.next().unwrap(), Some(Item::Table("t"))));
+    let Some(Item::Record { name, key, value: found, .. }) = items.next().unwrap() else { panic!("a record") };
+    assert_eq!((name, key, found), ("t", b"k".as_slice(), value.as_slice()));
+    assert!(items.next().unwrap().is_none());
 }
 
 proptest! {

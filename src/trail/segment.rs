@@ -184,3 +184,47 @@ pub fn read_segment(folder: &Path, day: Date, key: &DataKey) -> Result<Vec<Entry
     }
     Ok(entries)
 }
+
+#[cfg(test)]
+mod vectors {
+    use super::*;
+    use crate::{
+        clock::Timestamp,
+        seal::{KeyId, hex},
+        store::history::Actor,
+    };
+
+    /// The vectors of docs/formats/trail.md, made by `tests/format_vectors.py`.
+    #[test]
+    fn a_segment_stays_as_documented() {
+        let entry = Entry {
+            at: Timestamp(1),
+            request: "r".to_owned(),
+            method: "GET".to_owned(),
+            route: "(none)".to_owned(),
+            status: 404,
+            actor: Some(Actor::Operator(None)),
+            duration_us: 5,
+            address: "::1".to_owned(),
+            agent: "c".to_owned(),
+        };
+        assert_eq!(hex(&encode(&vec![entry.clone()])), ENTRIES);
+        let mut segment = Vec::new();
+        for (nonce, sealed) in [([2; 24], CHUNK_0), ([3; 24], CHUNK_1)] {
+            segment.extend_from_slice(&78_u32.to_be_bytes());
+            segment.extend_from_slice(&nonce);
+            segment
+                .extend((0..sealed.len() / 2).map(|at| u8::from_str_radix(&sealed[at * 2..at * 2 + 2], 16).unwrap()));
+        }
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("2026-11-22.trail"), segment).unwrap();
+        let (day, key) = ("2026-11-22".parse().unwrap(), DataKey::from_bytes(KeyId([0; 16]), 1, [1; 32]));
+        assert_eq!(read_segment(folder.path(), day, &key).unwrap(), [entry.clone(), entry]);
+    }
+
+    const ENTRIES: &str = "81a9000101617202634745540366286e6f6e65290419019405820480060507633a3a31086163";
+    const CHUNK_0: &str =
+        "c7a026d970d7cadd389ab685abc828c3afeab7da924805e7e952afed6904ec3d99995fe5d437b9def7541049f547f6a092c811ccb7e9";
+    const CHUNK_1: &str =
+        "ec134cee2ad2a3fc0a8860725b09dd02f21bdc34c405e25025633973bfbaa27061dc373d487c4e4ef71a00696f3318342c1c985ef0d6";
+}
