@@ -384,8 +384,8 @@ impl<D: Disk> redb::StorageBackend for SealedBackend<D> {
         Ok(())
     }
 
-    /// The other header copy is made to say what the durable one says: in a file that was closed cleanly neither copy's
-    /// loss loses a commit, and one that does not authenticate is damage and not a power failure.
+    /// The other header copy is made to say what the durable one says: in a file that was closed cleanly the loss of
+    /// either copy loses no commit.
     fn close(&self) -> io::Result<()> {
         // What was only read, or failed to open, stays as it is.
         if !self.health.is_sound() || !self.header.lock().written {
