@@ -14,6 +14,14 @@ use crate::clock::Timestamp;
 
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 
+/// Fills a place with random bytes from the operating system's generator.
+///
+/// # Panics
+/// If the operating system has no randomness to give.
+pub fn fill_random(place: &mut [u8]) {
+    getrandom::fill(place).expect("the operating system's random generator answers");
+}
+
 /// Fills an array from the operating system's generator.
 ///
 /// # Panics

@@ -24,7 +24,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("hooks", &["clock", "ids", "limits", "people", "store", "text", "work"]),
     ("mail", &["clock", "config", "ids", "limits", "people", "store", "text", "web"]),
     ("trail", &["clock", "ids", "seal", "store"]),
-    ("backup", &["clock", "ids", "mail", "people", "seal", "store", "work"]),
+    ("backup", &["clock", "hooks", "ids", "mail", "people", "seal", "store", "work"]),
     ("tls", &["clock"]),
     (
         "web",

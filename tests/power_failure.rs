@@ -29,6 +29,8 @@ use workrun::{
 mod dice;
 #[path = "power_failure/disk.rs"]
 mod disk;
+#[path = "power_failure/failing.rs"]
+mod failing;
 
 use dice::Dice;
 use disk::{Image, Op, RecordingDisk, SECTOR, apply_write};
@@ -370,13 +372,13 @@ fn is_long() -> bool {
 
 #[test]
 fn no_power_failure_loses_an_acknowledged_commit() {
-    let (commits, samples, second) = if is_long() { (400, 2_000, 200) } else { (176, 480, 400) };
+    let (commits, samples, second) = if is_long() { (400, 2_000, 200) } else { (176, 500, 400) };
     let (log, history) = record(commits, 1);
     let epochs = epochs(Vec::new(), &log, 0, 0, false);
     let tally = try_all(&epochs, &history, samples, second, 2);
     println!("{} states of {} commits in {} epochs tried", tally.tried, commits, epochs.len());
     assert!(tally.failures.is_empty(), "{} failures, e.g. {}", tally.failures.len(), tally.failures[0]);
-    assert!(tally.tried >= 80_000, "only {} states", tally.tried);
+    assert!(tally.tried >= 100_000, "only {} states", tally.tried);
 }
 
 /// The simulation is worth something only if it finds what it looks for: the same workload with one place for the header.

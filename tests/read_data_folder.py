@@ -190,8 +190,8 @@ def read_store(file, keys):
 # ---------------------------------------------------------------- generations
 
 def open_container(file, magic, keys):
-    if file[:8] != magic or int.from_bytes(file[8:12], "little") != 1:
-        raise Refused("not a container of format 1")
+    if file[:8] != magic or int.from_bytes(file[8:12], "little") not in (1, 2):
+        raise Refused("not a container of format 1 or 2")
     header, named = file[:128], (file[16:32], int.from_bytes(file[32:36], "little"))
     key = next((key.get(1) for key in keys if (key[0][0], key[0][1]) == named), None)
     if key is None or hkdf(b"", key, b"workrun v1 fingerprint", 8) != file[40:48]:
@@ -204,7 +204,7 @@ def open_container(file, magic, keys):
     return subprocess.run(["zstd", "-dcq"], input=frame, stdout=subprocess.PIPE, check=True).stdout
 
 
-def read_items(plain):
+def read_items(plain, shortened):
     """The tables of a dump: name to a list of key and value."""
     at = 0
 
@@ -228,8 +228,10 @@ def read_items(plain):
     while True:
         table = number()
         if table:
-            key, value = number(), number()
-            key, value = take(key), take(value)
+            shared = number() if shortened else 0
+            rest, value = number(), number()
+            before = tables[names[table - 1]][-1][0] if shared else b""
+            key, value = before[:shared] + take(rest), take(value)
             if tables[names[table - 1]] and tables[names[table - 1]][-1][0] >= key:
                 raise Refused("keys out of order")
             if cbor(value)[1] != len(value):
@@ -298,7 +300,7 @@ def read_generation(folder, keys):
         file = files[0].read_bytes()
         if (len(file), blake3(file)) != (entry[4], entry[5]):
             raise Refused(f"{files[0].name} is not the file that the manifest names")
-        tables = read_items(open_container(file, b"WRKSEGM\n", keys))
+        tables = read_items(open_container(file, b"WRKSEGM\n", keys), file[8] == 2)
         if {name: len(found) for name, found in tables.items()} != entry[11]:
             raise Refused("the records are not those that the manifest counts")
         if follow_chain(tables, entry[6]) != (entry[9], entry[10]):

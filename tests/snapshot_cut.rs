@@ -100,8 +100,15 @@ fn no_power_failure_costs_a_generation() {
                 return Err(format!("{name} was answered and is gone; there are {there:?}"));
             }
         }
-        let options =
-            Options { daily: false, pin: false, level: 1, threads: 1, zone: zone.clone(), leave_out: BTreeSet::new() };
+        let options = Options {
+            daily: false,
+            pin: false,
+            level: 1,
+            threads: 1,
+            zone: zone.clone(),
+            leave_out: BTreeSet::new(),
+            long_texts: BTreeSet::new(),
+        };
         let clock = Clock::fixed(Timestamp(1_900_000_000_000));
         let taken = take(&stores, &generations, &options, &clock, &progress)
             .map_err(|error| format!("the next snapshot: {error}"))?;
@@ -221,6 +228,63 @@ fn no_failing_call_costs_a_generation() {
     println!("{tried} failing calls, {refused} snapshots refused, no generation lost");
     assert!(refused > 20);
     appliance.command(&["snapshot"]);
+}
+
+/// A snapshot folder on a file system without hard links: what could be linked is written anew, and the keyring's copy is
+/// replaced all the same.
+#[test]
+fn without_links_everything_is_written_anew() {
+    if !gives_traces() {
+        eprintln!("not tried: this machine does not let processes be traced");
+        return;
+    }
+    let mut appliance = Appliance::start();
+    appliance.found("青空商会", "owner@example.test");
+    assert!(appliance.stop().success());
+    let said = appliance.data().join("../injected");
+    let mut written = Vec::new();
+    for round in 0..3 {
+        if round == 2 {
+            // A change of the keyring, whose copy stands there already.
+            appliance.found("緑工業", "owner@example.test");
+        }
+        let output = appliance.failing(&["snapshot", "--json"], "link,linkat:error=EPERM", &said);
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+        let taken: serde_json::Value = serde_json::from_str(&text).expect("a document");
+        written.push((taken["written"].as_u64(), taken["segments"].as_u64()));
+    }
+    assert_eq!(written, [(Some(2), Some(2)), (Some(2), Some(2)), (Some(3), Some(3))]);
+    assert!(fs::read_to_string(&said).expect("the log").contains("(INJECTED)"), "nothing was to be linked");
+    assert!(appliance.output(&["verify", "all"]).status.success());
+    assert!(!appliance.data().join("snapshots/keyring.old").exists());
+}
+
+/// A snapshot folder that can only be read costs nothing but the day's snapshot, and says so.
+#[test]
+fn a_folder_that_can_only_be_read_keeps_what_it_has() {
+    if !gives_disks() {
+        eprintln!("not tried: this machine does not let a test mount a disk");
+        return;
+    }
+    let mut appliance = Appliance::start();
+    appliance.found("青空商会", "owner@example.test");
+    let taken = appliance.command(&["snapshot"]);
+    assert!(appliance.stop().success());
+    let (kept, disk) = (appliance.data().join("snapshots"), appliance.data().join("../disk"));
+    fs::create_dir(&disk).expect("a place for the disk");
+    let script = r#"
+        mount -t tmpfs -o "size=8m,mode=700" none "$1" && cp -a "$2/." "$1" && mount -o remount,ro "$1" || exit 96
+        "$3" snapshot --data-dir "$4"; taken=$?
+        "$3" verify all --data-dir "$4" || exit 97
+        "$3" snapshots --json --data-dir "$4" || exit 98
+        mount -o remount,rw "$1" && "$3" snapshot --data-dir "$4" || exit 99
+        exit $taken
+    "#;
+    let output = appliance.in_a_shell(script, &[disk.to_str().expect("a path"), kept.to_str().expect("a path")], &disk);
+    let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(text.contains("Read-only") && text.contains(taken["generation"].as_str().expect("a name")), "{text}");
 }
 
 /// A snapshot folder on a disk of its own that is full, at every size from one that holds nothing more to one that does.

@@ -48,18 +48,39 @@ struct Opened {
 }
 
 fn open(options: &Options) -> Result<Opened, Box<dyn Error>> {
-    let layout = Layout::new(Path::new(options.text("data-dir")?));
-    let root = RootKey::from_file(Path::new(options.text("root-key")?))?;
-    let keyring = Arc::new(Keyring::open(&layout.keyring(), root)?);
-    let shelf = Shelf::new(layout, keyring, CACHE_BYTES, 1);
+    let shelf = open_shelf(options)?;
     let store = shelf.organization(options.parsed::<OrgId>("org")?)?;
     Ok(Opened { shelf, store })
 }
 
-/// Makes cards until the organization has `--cards`, over all its boards in turn; the first 1,000 on the first board.
+fn open_shelf(options: &Options) -> Result<Shelf, Box<dyn Error>> {
+    let layout = Layout::new(Path::new(options.text("data-dir")?));
+    let root = RootKey::from_file(Path::new(options.text("root-key")?))?;
+    let keyring = Arc::new(Keyring::open(&layout.keyring(), root)?);
+    Ok(Shelf::new(layout, keyring, CACHE_BYTES, 1))
+}
+
+/// Makes cards until the organization, or each that stands in the file `--orgs`, has `--cards`, over all its boards in turn;
+/// the first 1,000 on the first board.
 pub fn fill(options: &Options) -> Outcome {
     let wanted: u64 = options.parsed("cards")?;
-    let Opened { shelf, store } = open(options)?;
+    let shelf = open_shelf(options)?;
+    let orgs = match options.optional("orgs") {
+        Some(file) => fs::read_to_string(file)?.lines().map(str::parse).collect::<Result<Vec<OrgId>, _>>()?,
+        None => vec![options.parsed("org")?],
+    };
+    let began = Instant::now();
+    let (mut made, mut bytes) = (0, 0);
+    for org in orgs {
+        made += fill_one(&shelf.organization(org)?, wanted)?;
+        bytes += fs::metadata(shelf.layout().organization_store(org))?.len();
+    }
+    shelf.close();
+    let seconds = began.elapsed().as_secs_f64();
+    Ok(json!({ "cards": wanted, "made": made, "seconds": seconds, "bytes": bytes }))
+}
+
+fn fill_one(store: &Arc<Store>, wanted: u64) -> Result<u64, Box<dyn Error>> {
     let boards = Arc::new(store.view(|view| work::read::boards(view))?);
     if boards.is_empty() {
         return Err("the organization has no board".into());
@@ -68,7 +89,6 @@ pub fn fill(options: &Options) -> Outcome {
     for board in boards.iter() {
         present += store.view(|view| work::read::tally(view, board.id))?.open();
     }
-    let began = Instant::now();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build()?;
     let mut at = present;
     while at < wanted {
@@ -110,10 +130,7 @@ pub fn fill(options: &Options) -> Outcome {
         group?;
         at = to;
     }
-    let seconds = began.elapsed().as_secs_f64();
-    let bytes = fs::metadata(shelf.layout().organization_store(options.parsed("org")?))?.len();
-    shelf.close();
-    Ok(json!({ "cards": at, "made": at - present, "seconds": seconds, "bytes": bytes }))
+    Ok(at - present)
 }
 
 /// Makes cards of JSON Lines (`{"t":"card","id","title","body",…}`, `{"t":"comment","card","body",…}`, other lines are

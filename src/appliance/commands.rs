@@ -78,7 +78,7 @@ impl Commands {
         Self {
             stores: Arc::clone(&foundation.stores),
             clock: Clock::System,
-            keeper: Arc::new(serve::keeper(config, &foundation.stores, Clock::System, &public_url)),
+            keeper: Arc::new(serve::keeper(config, &foundation.stores, Clock::System, &public_url, false)),
             public_url,
             postbox: Arc::default(),
             root_key_file: root_key_file(config),

@@ -57,8 +57,11 @@ pub fn public_url(config: &Config, bound: Option<SocketAddr>) -> String {
 
 /// The keeper of an appliance's snapshots, as the settings say.
 #[must_use]
-pub fn keeper(config: &Config, stores: &Arc<Stores>, clock: Clock, public_url: &str) -> Keeper {
+pub fn keeper(config: &Config, stores: &Arc<Stores>, clock: Clock, public_url: &str, serving: bool) -> Keeper {
     let Snapshots { folder, window, level, threads } = config.snapshots.clone();
+    // Pages that wait for a slice of the scheduler's wait longer than anything else takes: they have a core of their own.
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let threads = if serving { threads.min(cores.saturating_sub(1)).max(1) } else { threads };
     let settings = backup::Settings { folder, window, level, threads, zone: config.time_zone.clone() };
     Keeper::new(Arc::clone(stores), settings, clock, public_url)
 }
@@ -154,7 +157,7 @@ pub async fn run(config: Config, clock: Clock, foundation: Foundation, greeting:
     .map_err(|error| Failure::new(error.to_string()))?;
     let trail = Arc::new(Trail::new(foundation.layout.clone(), Arc::clone(stores.keyring()), config.time_zone.clone()));
     let public_url = public_url(&config, door.first_tcp());
-    let keeper = Arc::new(keeper(&config, &stores, clock.clone(), &public_url));
+    let keeper = Arc::new(keeper(&config, &stores, clock.clone(), &public_url, true));
     let app = Arc::new(App {
         started_at: clock.now(),
         clock: clock.clone(),

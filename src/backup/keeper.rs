@@ -23,11 +23,13 @@ use super::{
 };
 use crate::{
     clock::{Clock, Timestamp},
+    hooks::delivery,
     ids::OrgId,
     mail::{self, MailKind},
     people::{self, directory, reconcile, sagas},
     seal::{KeyKind, KeyState, Keyring, KeyringError, peek},
     store::{Store, StoreError, Stores, key_of_file},
+    work,
 };
 
 /// The language of mail to operators who chose none.
@@ -144,6 +146,7 @@ impl Keeper {
             threads: self.settings.threads,
             zone: self.settings.zone.clone(),
             leave_out: left_out(),
+            long_texts: work::LONG_TEXTS.into_iter().chain(delivery::LONG_TEXTS).collect(),
         };
         let (stores, generations) = (Arc::clone(&self.stores), self.generations.clone());
         let lost = daily && !generations.keyring().exists() && generations.list()?.is_empty() && was_used(&stores);

@@ -1,6 +1,8 @@
 //! Verifying the live stores while they serve.
 
-use super::{Checked, Finding, Progress, Step, segment::whose, take};
+use std::thread;
+
+use super::{Checked, Finding, Progress, Step, nice, segment::whose};
 use crate::{
     ids::OrgId,
     store::{Store, StoreError, Stores, Walked, bytes_held},
@@ -10,7 +12,20 @@ use crate::{
 /// Reads every live store: each record, the history's chain, for organizations what the tables say of each other, and every
 /// checksum of those files that nobody uses at the moment. A store that cannot be read, or is not as it must be, is a finding; the others are read all the same.
 pub(super) fn check(stores: &Stores, progress: &Progress) -> Checked {
-    take::be_nice();
+    // A thread of its own: that of the pool serves others afterwards.
+    thread::scope(|scope| {
+        let checking = scope.spawn(|| {
+            nice::be_nice();
+            check_all(stores, progress)
+        });
+        checking.join().unwrap_or_else(|_| {
+            let what = "reading the stores panicked".to_owned();
+            Checked { findings: vec![Finding { org: None, what }], ..Checked::default() }
+        })
+    })
+}
+
+fn check_all(stores: &Stores, progress: &Progress) -> Checked {
     let organizations = stores.organizations();
     let system = bytes_of(stores.system());
     progress.begin(Step::Verifying, system.unwrap_or_default());

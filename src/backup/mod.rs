@@ -18,6 +18,7 @@ mod keeper;
 mod live;
 mod manifest;
 mod name;
+mod nice;
 mod pipe;
 mod progress;
 mod report;

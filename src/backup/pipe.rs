@@ -7,7 +7,8 @@ use std::{
     thread::{Scope, ScopedJoinHandle},
 };
 
-use super::take::be_nice;
+use super::nice::be_nice;
+use crate::store::dump::Target;
 
 /// Buffers on their way at most.
 const ON_THE_WAY: usize = 6;
@@ -19,11 +20,17 @@ fn broken() -> io::Error {
 }
 
 /// Where one thread writes what another packs.
-pub(super) struct Inlet(SyncSender<Vec<u8>>);
+pub(super) struct Inlet(SyncSender<Passed>);
+
+/// What goes through an inlet.
+enum Passed {
+    Bytes(Vec<u8>),
+    Table(String),
+}
 
 impl Write for Inlet {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.send(bytes.to_vec()).map_err(|_| broken())?;
+        self.0.send(Passed::Bytes(bytes.to_vec())).map_err(|_| broken())?;
         Ok(bytes.len())
     }
 
@@ -32,16 +39,25 @@ impl Write for Inlet {
     }
 }
 
+impl Target for Inlet {
+    fn begin_table(&mut self, name: &str) -> io::Result<()> {
+        self.0.send(Passed::Table(name.to_owned())).map_err(|_| broken())
+    }
+}
+
 /// Lets another thread of the scope write into `to`. It ends when the inlet is dropped, and gives back what it wrote to.
-pub(super) fn write_behind<'s, W: Write + Send + 's>(
+pub(super) fn write_behind<'s, W: Target + Send + 's>(
     scope: &'s Scope<'s, '_>,
     mut to: W,
 ) -> (Inlet, ScopedJoinHandle<'s, io::Result<W>>) {
-    let (inlet, outlet) = sync_channel::<Vec<u8>>(ON_THE_WAY);
+    let (inlet, outlet) = sync_channel::<Passed>(ON_THE_WAY);
     let behind = scope.spawn(move || {
         be_nice();
-        for buffer in outlet {
-            to.write_all(&buffer)?;
+        for passed in outlet {
+            match passed {
+                Passed::Bytes(bytes) => to.write_all(&bytes)?,
+                Passed::Table(name) => to.begin_table(&name)?,
+            }
         }
         Ok(to)
     });
@@ -117,6 +133,7 @@ mod tests {
             Err(io::Error::other("no"))
         }
     }
+    impl Target for Failing {}
     impl Write for Failing {
         fn write(&mut self, _: &[u8]) -> io::Result<usize> {
             Err(io::Error::other("no"))

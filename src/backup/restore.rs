@@ -28,8 +28,14 @@ use crate::{
     },
 };
 
-/// Records on their way from the segment to the store: table, key, value.
-type Batch = Vec<(Arc<str>, Vec<u8>, Vec<u8>)>;
+/// Records on their way from the segment to the store.
+#[derive(Default)]
+struct Batch {
+    /// Keys and values, one after another.
+    bytes: Vec<u8>,
+    /// Of each record the table's number and name, and the lengths of key and value.
+    records: Vec<(usize, Arc<str>, usize, usize)>,
+}
 
 /// Bytes of records that go that way together.
 const BATCH_BYTES: usize = 256 * 1024;
@@ -82,23 +88,29 @@ fn fill_new(
         let (batches, taken) = sync_channel::<Batch>(4);
         let loading = scope.spawn(move || {
             for batch in taken {
-                for (table, key, value) in batch {
-                    loader.take(&table, key, value)?;
+                let mut at = 0;
+                for (number, table, key, value) in batch.records {
+                    let (from, middle) = (at, at + key);
+                    at = middle + value;
+                    loader.take(number, &table, &batch.bytes[from..middle], &batch.bytes[middle..at])?;
                 }
             }
             Ok(loader)
         });
-        let (mut batch, mut bytes, mut named) = (Batch::new(), 0, Arc::<str>::from(""));
-        let read = segment::read(&path, entry, keys, progress, &mut |table, key, value| {
-            if *named != *table {
-                named = Arc::from(table);
+        let (mut batch, mut named) = (Batch::default(), Vec::<Arc<str>>::new());
+        let read = segment::read(&path, entry, keys, false, progress, &mut |number, table, key, value| {
+            while named.len() <= number {
+                named.push(Arc::from(table));
             }
-            bytes += key.len() + value.len();
-            batch.push((Arc::clone(&named), key.to_vec(), value.to_vec()));
-            if bytes < BATCH_BYTES {
+            if *named[number] != *table {
+                named[number] = Arc::from(table);
+            }
+            batch.bytes.extend_from_slice(key);
+            batch.bytes.extend_from_slice(value);
+            batch.records.push((number, Arc::clone(&named[number]), key.len(), value.len()));
+            if batch.bytes.len() < BATCH_BYTES {
                 return Ok(());
             }
-            bytes = 0;
             // Who loads has gone only after a failure, which is told below.
             batches.send(std::mem::take(&mut batch)).map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe).into())
         });

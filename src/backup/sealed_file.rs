@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// The format that this version writes, and the newest it reads.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 const HEADER: usize = 128;
 
 /// What a sealed file is.
@@ -45,6 +45,8 @@ pub(super) struct Sum {
 /// What a sealed file says of itself in the clear.
 #[derive(Clone, Debug)]
 pub(super) struct Clear {
+    /// Of the container, and of what is in it.
+    pub format: u32,
     pub key_id: KeyId,
     pub key_version: u32,
     pub fingerprint: Fingerprint,
@@ -114,6 +116,8 @@ type Sink = stream::Sealing<BufWriter<Summing<File>>>;
 pub(super) struct Writer {
     path: PathBuf,
     encoder: zstd::Encoder<'static, Sink>,
+    /// Whether threads of its own compress: then the level may change on the way.
+    has_workers: bool,
     /// The stream's id.
     pub id: [u8; 32],
 }
@@ -135,7 +139,15 @@ impl Writer {
             }
             Ok(encoder)
         };
-        Ok(Self { path: path.to_owned(), encoder: encoder().at(path)?, id })
+        Ok(Self { path: path.to_owned(), encoder: encoder().at(path)?, has_workers: workers > 0, id })
+    }
+
+    /// Compresses what comes at another level, where that can be changed.
+    pub fn set_level(&mut self, level: i32) -> io::Result<()> {
+        if self.has_workers {
+            self.encoder.set_parameter(zstd::stream::raw::CParameter::CompressionLevel(level))?;
+        }
+        Ok(())
     }
 
     /// Ends the file; it is on the disk when this returns, its name when the folder is synced.
@@ -220,8 +232,9 @@ fn read_header(from: &mut impl Read, path: &Path, kind: Kind) -> Result<([u8; HE
     if header[..8] != kind.magic() {
         return Err(damaged("it does not begin as it must"));
     }
-    match u32::from_le_bytes(field(&header, 8)) {
-        FORMAT => {}
+    let format = u32::from_le_bytes(field(&header, 8));
+    match format {
+        1..=FORMAT => {}
         0 => return Err(damaged("it has format 0")),
         _ => {
             let written_by = shown_version(&field(&header, 80));
@@ -229,6 +242,7 @@ fn read_header(from: &mut impl Read, path: &Path, kind: Kind) -> Result<([u8; HE
         }
     }
     let clear = Clear {
+        format,
         key_id: KeyId(field(&header, 16)),
         key_version: u32::from_le_bytes(field(&header, 32)),
         fingerprint: Fingerprint(field(&header, 40)),
@@ -273,5 +287,5 @@ mod tests {
         assert_eq!(again.finish().unwrap(), sealed);
     }
 
-    const CHUNK: &str = "5ace754e01aacfb95e569196502afe3510e44f1d7e";
+    const CHUNK: &str = "5ace754e013ab75f51df10d647aff4b9d561d2cb27";
 }

@@ -16,21 +16,50 @@ use crate::{
     store::{
         SCHEMA, Store,
         check::RecordCheck,
-        dump::{DumpError, Item, Items},
+        dump::{DumpError, Item, Items, Keys, Target},
     },
 };
 
 /// How a segment is packed.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Packing {
+pub(super) struct Packing<'p> {
     /// zstd's level.
     pub level: i32,
     /// Threads that compress, beside the one that reads; none for small stores.
     pub workers: u32,
+    /// Tables of long text, the only ones that gain much by that level.
+    pub long_texts: &'p BTreeSet<&'static str>,
+}
+
+/// Packs each table as it deserves. Ids, times and salts are noise to any level; text is not: at level 3 it takes two thirds
+/// of what it takes at level 1, and everything else as good as the same, in half of the time.
+struct Packer<'p> {
+    writer: Writer,
+    packing: Packing<'p>,
+}
+
+impl io::Write for Packer<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.writer.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.writer.flush()
+    }
+}
+
+impl Target for Packer<'_> {
+    fn begin_table(&mut self, name: &str) -> io::Result<()> {
+        let Packing { level, long_texts, .. } = self.packing;
+        self.writer.set_level(if long_texts.contains(name) { level } else { (level - 2).max(1) })
+    }
 }
 
 /// Segments of this many bytes of records are read by two threads.
 const LARGE: u64 = 16 << 20;
+
+/// Bytes of records between two words on how far a reading is.
+const TOLD_EVERY: u64 = 256 * 1024;
 
 /// Whose store it is, for messages.
 pub(super) fn whose(org: Option<OrgId>) -> String {
@@ -43,13 +72,14 @@ pub(super) fn write(
     org: Option<OrgId>,
     store: &Store,
     key: &DataKey,
-    packing: Packing,
+    packing: Packing<'_>,
     leave_out: &BTreeSet<&str>,
     progress: &Progress,
 ) -> Result<Entry, BackupError> {
     let path = folder.join(file_of(org));
-    let mut writer = Writer::create(&path, Kind::Segment, key, packing.level, packing.workers)?;
+    let writer = Writer::create(&path, Kind::Segment, key, packing.level, packing.workers)?;
     let id = writer.id;
+    let mut writer = Packer { writer, packing };
     let mut told = |bytes| progress.add(bytes);
     let (dumped, writer) = if packing.workers == 0 {
         (store.dump(leave_out, &mut writer, &mut told), Ok(writer))
@@ -68,7 +98,7 @@ pub(super) fn write(
         DumpError::Store(source) => BackupError::Store { whose: whose(org), source },
         other => of_segment(&path, &whose(org), other),
     })?;
-    let sum = writer.finish()?;
+    let sum = writer.writer.finish()?;
     Ok(Entry {
         org,
         id,
@@ -88,15 +118,17 @@ pub(super) fn write(
     })
 }
 
-/// What takes the records of a segment: the table's name, key and value.
-pub(super) type Take<'t> = &'t mut dyn FnMut(&str, &[u8], &[u8]) -> Result<(), DumpError>;
+/// What takes the records of a segment: the table's number and name, key and value.
+pub(super) type Take<'t> = &'t mut dyn FnMut(usize, &str, &[u8], &[u8]) -> Result<(), DumpError>;
 
 /// Reads a segment to its end and compares everything with its entry: the file's hash, every chunk's tag, every record, the
-/// history's chain, the counts. Each record is handed to `take` before the end is known to be right.
+/// history's chain, the counts. Each record is handed to `take` before the end is known to be right. `alone` leaves all of it
+/// to this thread.
 pub(super) fn read(
     path: &Path,
     entry: &Entry,
     keys: &Keyring,
+    alone: bool,
     progress: &Progress,
     take: Take<'_>,
 ) -> Result<(), BackupError> {
@@ -117,14 +149,15 @@ pub(super) fn read(
     if entry.schema > SCHEMA {
         return Err(BackupError::TooNew { path: path.to_owned(), written_by: reader.clear.written_by.clone() });
     }
-    let sum: Sum = if entry.plain_bytes < LARGE {
-        let mut items = Items::new(reader);
+    let keys_as = if reader.clear.format < 2 { Keys::Whole } else { Keys::Shortened };
+    let sum: Sum = if alone || entry.plain_bytes < LARGE {
+        let mut items = Items::new(reader, keys_as);
         compare(&mut items, path, entry, progress, take)?;
         items.into_inner().finish()?
     } else {
         thread::scope(|scope| {
             let (outlet, ahead) = pipe::read_ahead(scope, reader);
-            let mut items = Items::new(outlet);
+            let mut items = Items::new(outlet, keys_as);
             let compared = compare(&mut items, path, entry, progress, take);
             drop(items);
             let reader = ahead.join().map_err(|_| damaged("reading it panicked".to_owned()))?;
@@ -148,17 +181,21 @@ fn compare(
 ) -> Result<(), BackupError> {
     let damaged = |what: String| BackupError::Damaged { path: path.to_owned(), what };
     let failed = |error: DumpError| of_segment(path, &whose(entry.org), error);
-    let mut check = RecordCheck::new(entry.schema);
+    let (mut check, mut untold) = (RecordCheck::new(entry.schema), 0);
     while let Some(item) = items.next().map_err(failed)? {
         match item {
             Item::Table(name) => check.table(name),
             Item::Record { table, name, key, value } => {
                 check.record(table, key, value).map_err(|error| failed(error.into()))?;
-                take(name, key, value).map_err(failed)?;
-                progress.add((key.len() + value.len()) as u64);
+                take(table, name, key, value).map_err(failed)?;
+                untold += (key.len() + value.len()) as u64;
+                if untold >= TOLD_EVERY {
+                    progress.add(std::mem::take(&mut untold));
+                }
             }
         }
     }
+    progress.add(untold);
     let passed = check.finish().map_err(|error| failed(error.into()))?;
     for (what, differs) in [
         ("records by table", passed.tables != entry.tables),

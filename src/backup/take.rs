@@ -15,6 +15,7 @@ use parking_lot::Mutex;
 use super::{
     BackupError, Entry, Finding, Generation, Generations, Manifest, Name, Problem, Progress, Report, Step,
     manifest::file_of,
+    nice::be_nice,
     report,
     segment::{self, Packing, whose},
     verify::read_back,
@@ -34,8 +35,6 @@ const READ_BACK_WITHIN: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 const READ_BACK_AGAIN: Duration = Duration::from_secs(36 * 60 * 60);
 /// Stores from this many bytes on are compressed by threads of their own.
 const LARGE: u64 = 16 << 20;
-/// How much less than the web's threads those of a snapshot count for the scheduler.
-const NICENESS: i32 = 10;
 
 /// What is to be taken, and how.
 #[derive(Clone, Debug)]
@@ -52,6 +51,8 @@ pub struct Options {
     pub zone: TimeZone,
     /// Tables that are in no generation.
     pub leave_out: BTreeSet<&'static str>,
+    /// Tables of long text, which are worth more compressing than others.
+    pub long_texts: BTreeSet<&'static str>,
 }
 
 /// A generation that was taken.
@@ -62,12 +63,6 @@ pub struct Taken {
     /// Generations that went to make room for it.
     pub removed: Vec<Name>,
     pub report: Report,
-}
-
-/// Lets this thread count for less: pages come first.
-pub(super) fn be_nice() {
-    // Where the system does not allow it, the snapshot works all the same.
-    let _ = rustix::process::setpriority_process(None, NICENESS);
 }
 
 /// What stands ready for the new generation of one store.
@@ -325,8 +320,9 @@ impl Taker<'_> {
             let to_read = self.now.since(entry.read_back_at) > READ_BACK_AGAIN;
             return Ok(Outcome::Ready(Ready { entry, to_read }));
         }
-        let workers = if length >= LARGE { u32::try_from(self.options.threads).unwrap_or(1) } else { 0 };
-        let packing = Packing { level: self.options.level, workers };
+        let several = length >= LARGE && self.options.threads > 1;
+        let workers = if several { u32::try_from(self.options.threads).unwrap_or(1) } else { 0 };
+        let packing = Packing { level: self.options.level, workers, long_texts: &self.options.long_texts };
         let entry = segment::write(self.folder, org, &store, key, packing, &self.options.leave_out, self.progress)?;
         Ok(Outcome::Ready(Ready { entry, to_read: true }))
     }

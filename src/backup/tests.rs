@@ -92,6 +92,7 @@ impl House {
             threads: 2,
             zone: TimeZone::get("Asia/Tokyo").unwrap(),
             leave_out: BTreeSet::from(["sign_in_secrets"]),
+            long_texts: BTreeSet::from(["texts"]),
         }
     }
 

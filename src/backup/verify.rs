@@ -33,13 +33,15 @@ pub(super) fn read_back(
     std::thread::scope(|scope| {
         for _ in 0..threads.clamp(1, entries.len().max(1)) {
             scope.spawn(|| {
-                super::take::be_nice();
+                super::nice::be_nice();
                 while let Some((at, entry)) = {
                     let at = next.fetch_add(1, Ordering::Relaxed);
                     entries.get(at).map(|entry| (at, entry))
                 } {
                     let path = folder.join(entry.file());
-                    if let Err(error) = segment::read(&path, entry, keys, progress, &mut |_, _, _| Ok(())) {
+                    if let Err(error) =
+                        segment::read(&path, entry, keys, threads < 2, progress, &mut |_, _, _, _| Ok(()))
+                    {
                         wrong.lock().push((at, error));
                     }
                 }

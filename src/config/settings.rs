@@ -223,7 +223,7 @@ settings! {
     /// How hard snapshots are compressed, as zstd counts it: 1 is quick, 19 is small.
     SNAPSHOT_LEVEL = "snapshot_level", Kind::Integer { min: 1, max: 19, unit: "level" }, Preset::Value("3");
 
-    /// How many threads a snapshot, a verification or a restore takes.
+    /// How many threads a snapshot, a verification or a restore takes. While the appliance serves, one core is left to it.
     SNAPSHOT_THREADS = "snapshot_threads", Kind::Integer { min: 1, max: 64, unit: "threads" }, Preset::Value("2");
 
     /// The largest webhook body accepted, unless its endpoint says otherwise.

@@ -17,6 +17,8 @@ use crate::{
 const DELIVERIES: Table<DeliveryId, Delivery> = Table::new("deliveries");
 /// Bodies as they were received, by delivery.
 const BODIES: Table<DeliveryId, Body> = Table::new("delivery_bodies");
+/// Tables whose records are long text.
+pub const LONG_TEXTS: [&str; 1] = [BODIES.name()];
 /// Deliveries of an endpoint.
 const BY_HOOK: Table<(HookId, DeliveryId), ()> = Table::new("deliveries_by_hook");
 /// Which delivery brought an endpoint's sender's id last. By the id as it is: many senders count or begin with the time,

@@ -249,18 +249,14 @@ impl<'b, C> Decode<'b, C> for Entry {
                 0 => info = Some(Decode::decode(d, ctx)?),
                 1 if d.datatype()? == Type::Null => d.skip()?,
                 1 => {
-                    let key: Result<[u8; 32], _> = d.bytes()?.try_into();
+                    let key: Result<&[u8; 32], _> = d.bytes()?.try_into();
                     bytes = Some(key.map_err(|_| minicbor::decode::Error::message("a key is not of 32 bytes"))?);
                 }
                 _ => d.skip()?,
             }
         }
         let info = info.ok_or_else(|| minicbor::decode::Error::message("a key without a description"))?;
-        let key = bytes.map(|mut key| {
-            let data_key = DataKey::from_bytes(info.id, info.version, key);
-            key.zeroize();
-            data_key
-        });
+        let key = bytes.map(|key| DataKey::from_slice(info.id, info.version, key));
         if key.as_ref().is_some_and(|key| key.fingerprint() != info.fingerprint) {
             return Err(minicbor::decode::Error::message("a key does not have its fingerprint"));
         }

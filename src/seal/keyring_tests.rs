@@ -195,6 +195,31 @@ fn an_older_copy_gives_erasures_and_never_keys() {
     assert!(ring.organization_key(first).is_none() && ring.organization_key(second).is_some());
 }
 
+/// Somebody puts an older keyring back: the mirror, which may hold the only copy of keys made since, stays as it is.
+#[test]
+fn a_newer_mirror_is_never_overwritten() {
+    let bench = Bench::new();
+    let ring = bench.create();
+    let before = fs::read(bench.path()).unwrap();
+    let org = OrgId::fresh(NOW);
+    ring.add_organization(org, NOW).unwrap();
+    let folder = bench.folder.path().join("snapshots");
+    ring.mirror_to(&folder).unwrap();
+    let mirror = fs::read(folder.join("keyring")).unwrap();
+    drop(ring);
+    fs::write(bench.path(), before).unwrap();
+    let old = bench.open().unwrap();
+    let refused = old.mirror_to(&folder).unwrap_err();
+    assert!(matches!(refused, KeyringError::NewerCopy { copy: 2, own: 1, .. }), "{refused}");
+    assert_eq!(fs::read(folder.join("keyring")).unwrap(), mirror);
+    // Put in its place, it serves again.
+    drop(old);
+    fs::copy(folder.join("keyring"), bench.path()).unwrap();
+    let ring = bench.open().unwrap();
+    assert!(ring.organization_key(org).is_some());
+    ring.mirror_to(&folder).unwrap();
+}
+
 #[test]
 fn versions_are_active_retained_destroyed() {
     let bench = Bench::new();

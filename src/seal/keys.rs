@@ -20,7 +20,7 @@ use super::{
     durable, hex,
     stream::{Opening, Sealing, StreamCipher},
 };
-use crate::ids::random_bytes;
+use crate::ids::{fill_random, random_bytes};
 
 /// HKDF-SHA256 (RFC 5869) with `info` = `label ‖ purpose`.
 fn derive<const N: usize>(salt: &[u8], key: &[u8; 32], label: &str, purpose: &str) -> [u8; N] {
@@ -179,14 +179,29 @@ impl DataKey {
     /// A new key from the operating system's generator. Keys that shall outlive the process come from the keyring.
     #[must_use]
     pub fn fresh(id: KeyId, version: u32) -> Self {
-        Self::from_bytes(id, version, random_bytes())
+        Self::made(id, version, |bytes| fill_random(bytes))
     }
 
     /// The key with these bytes.
     #[must_use]
     pub fn from_bytes(id: KeyId, version: u32, bytes: [u8; 32]) -> Self {
-        let fingerprint = Fingerprint(derive(&[], &bytes, FINGERPRINT, ""));
-        Self(Arc::new(Inner { id, version, fingerprint, bytes: Zeroizing::new(bytes) }))
+        Self::from_slice(id, version, &bytes)
+    }
+
+    /// The key with these bytes, which go straight into the place that is wiped.
+    pub(super) fn from_slice(id: KeyId, version: u32, bytes: &[u8; 32]) -> Self {
+        Self::made(id, version, |place| place.copy_from_slice(bytes))
+    }
+
+    /// A key whose bytes are put where they stay: a value that is moved leaves a copy on the stack, which nobody wipes.
+    fn made(id: KeyId, version: u32, fill: impl FnOnce(&mut [u8; 32])) -> Self {
+        let (fingerprint, bytes) = (Fingerprint([0; 8]), Zeroizing::new([0; 32]));
+        let mut inner = Arc::new(Inner { id, version, fingerprint, bytes });
+        if let Some(inner) = Arc::get_mut(&mut inner) {
+            fill(&mut inner.bytes);
+            inner.fingerprint = Fingerprint(derive(&[], &inner.bytes, FINGERPRINT, ""));
+        }
+        Self(inner)
     }
 
     /// The key's name, the same through its versions.

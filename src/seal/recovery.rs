@@ -7,7 +7,7 @@ use age::{
     secrecy::ExposeSecret,
     x25519::{Identity, Recipient},
 };
-use zeroize::Zeroizing;
+use zeroize::{Zeroize as _, Zeroizing};
 
 /// The text is neither half of an age X25519 key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -73,7 +73,21 @@ impl fmt::Debug for RecoveryKey {
 /// Seals `plaintext` as a binary age file for one recipient, whose text [`check_recipient`] has accepted.
 pub(super) fn seal(recipient: &str, plaintext: &[u8]) -> Result<Vec<u8>, RecoveryKeyError> {
     let recipient = Recipient::from_str(recipient).map_err(|_| RecoveryKeyError::NotARecipient)?;
-    Ok(age::encrypt(&recipient, plaintext).expect("an X25519 recipient takes any file, and memory any bytes"))
+    let sealed = age::encrypt(&recipient, plaintext).expect("an X25519 recipient takes any file, and memory any bytes");
+    wipe_chunk();
+    Ok(sealed)
+}
+
+/// age's writer gathers what it seals in a chunk, and lets that go as it is. The allocator hands the place out again to who
+/// asks for as much, so it is asked for a few times and wiped.
+fn wipe_chunk() {
+    /// Of the age format.
+    const CHUNK: usize = 64 * 1024;
+    let mut places: Vec<Vec<u8>> = (0..4).map(|_| Vec::with_capacity(CHUNK)).collect();
+    for place in &mut places {
+        place.resize(CHUNK, 0xff);
+        place.zeroize();
+    }
 }
 
 pub(super) fn check_recipient(text: &str) -> Result<String, RecoveryKeyError> {

@@ -11,9 +11,17 @@ use super::{
 /// Counts records, sees that each is one, and follows the history's chain.
 #[derive(Debug)]
 pub struct RecordCheck {
-    tables: Vec<(String, u64)>,
+    tables: Vec<(String, u64, Kind)>,
     bytes: u64,
     chain: Chain,
+}
+
+/// What a table's records are to the history.
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    Events,
+    Payloads,
+    Others,
 }
 
 /// The history's chain, as the schema has it.
@@ -50,7 +58,12 @@ impl RecordCheck {
 
     /// A table begins.
     pub fn table(&mut self, name: &str) {
-        self.tables.push((name.to_owned(), 0));
+        let kind = match name {
+            _ if name == history::EVENTS.name() => Kind::Events,
+            _ if name == history::PAYLOADS.name() => Kind::Payloads,
+            _ => Kind::Others,
+        };
+        self.tables.push((name.to_owned(), 0, kind));
     }
 
     /// A record of the table that began as the `table`th, from 0.
@@ -58,30 +71,24 @@ impl RecordCheck {
     /// # Errors
     /// [`StoreError::Damaged`].
     pub fn record(&mut self, table: usize, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
-        let Some((name, count)) = self.tables.get_mut(table) else {
+        let Some((name, count, kind)) = self.tables.get_mut(table) else {
             return Err(damaged("?", "it was not named"));
         };
         *count += 1;
         self.bytes += (key.len() + value.len()) as u64;
-        if name == history::EVENTS.name() {
-            let number = u64::read(&mut &*key).ok_or_else(|| damaged(name, "a key of another shape"))?;
-            match &mut self.chain {
-                Chain::V1(chain) => chain.event(number, value),
-                Chain::V2(chain) => chain.event(number, value),
-            }
-        } else if name == history::PAYLOADS.name() {
-            let number = u64::read(&mut &*key).ok_or_else(|| damaged(name, "a key of another shape"))?;
-            match &mut self.chain {
-                Chain::V1(chain) => chain.payload(number, value),
-                Chain::V2(chain) => chain.payload(number, value),
-            }
-        } else {
-            let mut decoder = minicbor::Decoder::new(value);
-            match decoder.skip() {
-                Ok(()) if decoder.position() == value.len() => Ok(()),
-                Ok(()) => Err(damaged(name, "something follows the record")),
-                Err(error) => Err(damaged(name, error)),
-            }
+        let mut decoder = minicbor::Decoder::new(value);
+        match decoder.skip() {
+            Ok(()) if decoder.position() == value.len() => {}
+            Ok(()) => return Err(damaged(name, "something follows the record")),
+            Err(error) => return Err(damaged(name, error)),
+        }
+        let number = || u64::read(&mut &*key).ok_or_else(|| damaged(name, "a key of another shape"));
+        match (kind, &mut self.chain) {
+            (Kind::Others, _) => Ok(()),
+            (Kind::Events, Chain::V1(chain)) => chain.event(number()?, value),
+            (Kind::Events, Chain::V2(chain)) => chain.event(number()?, value),
+            (Kind::Payloads, Chain::V1(chain)) => chain.payload(number()?, value),
+            (Kind::Payloads, Chain::V2(chain)) => chain.payload(number()?, value),
         }
     }
 
@@ -94,7 +101,7 @@ impl RecordCheck {
             Chain::V1(chain) => chain.finish(),
             Chain::V2(chain) => chain.finish()?,
         };
-        let tables = self.tables.into_iter().collect();
+        let tables = self.tables.into_iter().map(|(name, count, _)| (name, count)).collect();
         Ok(Passed { tables, bytes: self.bytes, last_event, redacted: report.redacted })
     }
 }

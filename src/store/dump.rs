@@ -3,48 +3,40 @@
 //! The stream is a sequence of items, all numbers being LEB128:
 //!
 //! - `0 ‖ length ‖ name`: the name of the next table; tables are counted from 1;
-//! - `table ‖ length of key ‖ length of value ‖ key ‖ value`: a record; a table's records come in the order of their keys;
+//! - `table ‖ shared ‖ length of rest ‖ length of value ‖ rest ‖ value`: a record. Its key is the first `shared` bytes of the
+//!   table's key before it, and the rest; a table's records come in the order of their keys;
 //! - `0 ‖ 0 ‖ records`: the end, with the number of records before it.
 //!
 //! Tables come one after another, but for the history's two: an event is followed by its payload, so that a reader checks the
-//! chain as it goes.
+//! chain as it goes. Keys of neighbours begin alike, ids of boards and times above all: written once, they cost neither
+//! compression nor hashing.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    io::{self, Read as _, Write},
-    path::Path,
+    io::{self, Write},
 };
 
 use redb::{ReadOnlyTable, ReadableTable as _, TableDefinition, TableHandle as _};
 
 use super::{
     Store, StoreError, View,
-    backend::{self, Health, SealedDatabase},
+    backend::{self, Health},
     check::{Passed, RecordCheck},
-    facts::{self, FACTS},
-    history,
-    table::{Key as _, decode, encode},
-    txn::insert_sorted,
-    view::{self, Bytes},
+    facts, history,
+    view::Bytes,
     writer::SCHEMA,
 };
-use crate::seal::DataKey;
+
+mod items;
+mod loader;
+
+pub use items::{Item, Items, Keys};
+pub use loader::Loader;
 
 /// Bytes that gather before they are written on.
 const WRITTEN_AT_ONCE: usize = 128 * 1024;
 /// Records between two looks at the disk's health.
 const HEALTH_EVERY: u64 = 1024;
-/// The longest name of a table.
-const NAME_MAX: u64 = 255;
-/// The longest key.
-const KEY_MAX: u64 = 64 * 1024;
-/// The longest value: the largest webhook body, several times over.
-const VALUE_MAX: u64 = 256 << 20;
-/// Bytes of records that are inserted together.
-const BATCH_BYTES: usize = 512 * 1024;
-/// Bytes of records that one transaction of a load takes.
-const TRANSACTION_BYTES: usize = 48 << 20;
-
 /// A dump or load did not come to its end.
 #[derive(Debug, thiserror::Error)]
 pub enum DumpError {
@@ -99,6 +91,20 @@ fn put_number(mut number: u64, out: &mut Vec<u8>) {
     out.push(number as u8);
 }
 
+/// Where a dump's bytes go.
+pub trait Target: Write {
+    /// What is written from here on is of this table, until the next begins.
+    ///
+    /// # Errors
+    /// What the writer says.
+    fn begin_table(&mut self, _name: &str) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Target for Vec<u8> {}
+impl Target for io::BufWriter<std::fs::File> {}
+
 /// Where the records of a walk go.
 trait Sink {
     /// A table begins.
@@ -109,34 +115,57 @@ trait Sink {
 
 /// Writes the stream.
 struct Stream<'a> {
-    out: &'a mut dyn Write,
+    out: &'a mut dyn Target,
     gathered: Vec<u8>,
+    /// Each table's last key.
+    keys: Vec<Vec<u8>>,
+    /// Bytes of keys and values that nobody was told of yet.
+    untold: u64,
     progress: &'a mut dyn FnMut(u64),
 }
 
-impl Stream<'_> {
+/// How many bytes two keys have in common from their beginning.
+fn shared(one: &[u8], other: &[u8]) -> usize {
+    one.iter().zip(other).take_while(|(a, b)| a == b).count()
+}
+
+impl<'a> Stream<'a> {
+    fn new(out: &'a mut dyn Target, progress: &'a mut dyn FnMut(u64)) -> Self {
+        Self { out, gathered: Vec::with_capacity(2 * WRITTEN_AT_ONCE), keys: Vec::new(), untold: 0, progress }
+    }
+
     fn write_on(&mut self) -> Result<(), DumpError> {
         self.out.write_all(&self.gathered)?;
         self.gathered.clear();
+        (self.progress)(std::mem::take(&mut self.untold));
         Ok(())
     }
 }
 
 impl Sink for Stream<'_> {
     fn table(&mut self, name: &str) -> Result<(), DumpError> {
+        self.write_on()?;
+        self.out.begin_table(name)?;
         self.gathered.push(0);
         put_number(name.len() as u64, &mut self.gathered);
         self.gathered.extend_from_slice(name.as_bytes());
+        self.keys.push(Vec::new());
         Ok(())
     }
 
     fn record(&mut self, table: usize, key: &[u8], value: &[u8]) -> Result<(), DumpError> {
+        let before = &mut self.keys[table];
+        let shared = shared(before, key);
+        let rest = &key[shared..];
         put_number(table as u64 + 1, &mut self.gathered);
-        put_number(key.len() as u64, &mut self.gathered);
+        put_number(shared as u64, &mut self.gathered);
+        put_number(rest.len() as u64, &mut self.gathered);
         put_number(value.len() as u64, &mut self.gathered);
-        self.gathered.extend_from_slice(key);
+        self.gathered.extend_from_slice(rest);
         self.gathered.extend_from_slice(value);
-        (self.progress)((key.len() + value.len()) as u64);
+        before.truncate(shared);
+        before.extend_from_slice(rest);
+        self.untold += (key.len() + value.len()) as u64;
         if self.gathered.len() >= WRITTEN_AT_ONCE { self.write_on() } else { Ok(()) }
     }
 }
@@ -251,10 +280,10 @@ impl Store {
     pub fn dump(
         &self,
         leave_out: &BTreeSet<&str>,
-        out: &mut dyn Write,
+        out: &mut dyn Target,
         progress: &mut dyn FnMut(u64),
     ) -> Result<Dumped, DumpError> {
-        let mut stream = Stream { out, gathered: Vec::with_capacity(2 * WRITTEN_AT_ONCE), progress };
+        let mut stream = Stream::new(out, progress);
         let dumped = self.walk(leave_out, &mut stream)?;
         stream.gathered.extend_from_slice(&[0, 0]);
         put_number(dumped.records(), &mut stream.gathered);
@@ -326,192 +355,6 @@ impl Store {
             tables: walk.tables.into_iter().collect(),
             bytes: walk.bytes,
         })
-    }
-}
-
-/// Reads a dump, item by item.
-pub struct Items<R: io::Read> {
-    from: io::BufReader<R>,
-    tables: Vec<String>,
-    records: u64,
-    key: Vec<u8>,
-    value: Vec<u8>,
-}
-
-/// What a dump holds, in its order.
-pub enum Item<'i> {
-    /// A table begins.
-    Table(&'i str),
-    /// A record of the `table`th table, from 0.
-    Record { table: usize, name: &'i str, key: &'i [u8], value: &'i [u8] },
-}
-
-impl<R: io::Read> Items<R> {
-    /// Over the bytes of a dump.
-    pub fn new(from: R) -> Self {
-        let from = io::BufReader::with_capacity(WRITTEN_AT_ONCE, from);
-        Self { from, tables: Vec::new(), records: 0, key: Vec::new(), value: Vec::new() }
-    }
-
-    /// Where the bytes come from, once they are at their end.
-    pub fn into_inner(self) -> R {
-        self.from.into_inner()
-    }
-
-    /// The next item; `None` at the end, which the dump must name rightly and after which nothing may come.
-    ///
-    /// # Errors
-    /// [`DumpError::Stream`], [`DumpError::Malformed`].
-    #[expect(clippy::should_implement_trait, reason = "an item borrows the buffers that the next one is read into")]
-    pub fn next(&mut self) -> Result<Option<Item<'_>>, DumpError> {
-        let table = self.number(u64::MAX)?;
-        if table > 0 {
-            let table = usize::try_from(table - 1).unwrap_or(usize::MAX);
-            if table >= self.tables.len() {
-                return Err(DumpError::Malformed("a record of a table that was not named"));
-            }
-            let (key, value) = (self.number(KEY_MAX)?, self.number(VALUE_MAX)?);
-            read_bytes(&mut self.from, key, &mut self.key)?;
-            read_bytes(&mut self.from, value, &mut self.value)?;
-            self.records += 1;
-            let name = &self.tables[table];
-            return Ok(Some(Item::Record { table, name, key: &self.key, value: &self.value }));
-        }
-        let length = self.number(NAME_MAX)?;
-        if length == 0 {
-            let records = self.number(u64::MAX)?;
-            if records != self.records {
-                return Err(DumpError::Malformed("its end names another number of records"));
-            }
-            return match self.from.read(&mut [0])? {
-                0 => Ok(None),
-                _ => Err(DumpError::Malformed("something follows its end")),
-            };
-        }
-        read_bytes(&mut self.from, length, &mut self.key)?;
-        let name = String::from_utf8(std::mem::take(&mut self.key));
-        let name = name.map_err(|_| DumpError::Malformed("a table's name is not text"))?;
-        if self.tables.contains(&name) {
-            return Err(DumpError::Malformed("a table is named twice"));
-        }
-        self.tables.push(name);
-        Ok(self.tables.last().map(|name| Item::Table(name)))
-    }
-
-    fn number(&mut self, max: u64) -> Result<u64, DumpError> {
-        let mut number = 0_u64;
-        for shift in (0..64).step_by(7) {
-            let mut byte = [0];
-            self.from.read_exact(&mut byte)?;
-            let part = u64::from(byte[0] & 0x7f);
-            if part << shift >> shift != part {
-                break;
-            }
-            number |= part << shift;
-            if byte[0] < 0x80 {
-                return if number <= max { Ok(number) } else { Err(DumpError::Malformed("a length is too large")) };
-            }
-        }
-        Err(DumpError::Malformed("a number is too large"))
-    }
-}
-
-fn read_bytes(from: &mut impl io::Read, length: u64, into: &mut Vec<u8>) -> Result<(), DumpError> {
-    into.clear();
-    // The length is somebody's word: memory is taken as bytes come.
-    if from.take(length).read_to_end(into)? as u64 == length {
-        Ok(())
-    } else {
-        Err(io::Error::from(io::ErrorKind::UnexpectedEof).into())
-    }
-}
-
-type Key = Vec<u8>;
-type Value = Vec<u8>;
-
-/// Fills a new store's file from a dump.
-pub struct Loader {
-    database: SealedDatabase,
-    txn: Option<redb::WriteTransaction>,
-    waiting: BTreeMap<String, Vec<(Key, Value)>>,
-    waiting_bytes: usize,
-    taken: usize,
-    bytes: u64,
-}
-
-impl Loader {
-    /// Makes the file, which must be new.
-    ///
-    /// # Errors
-    /// [`DumpError`].
-    pub fn create(path: &Path, key: &DataKey, cache_bytes: usize) -> Result<Self, DumpError> {
-        let database = backend::create_database(path, key, cache_bytes)?;
-        Ok(Self { database, txn: None, waiting: BTreeMap::new(), waiting_bytes: 0, taken: 0, bytes: 0 })
-    }
-
-    /// Takes a record of a table.
-    ///
-    /// # Errors
-    /// What the disk says.
-    pub fn take(&mut self, table: &str, key: Key, value: Value) -> Result<(), DumpError> {
-        self.waiting_bytes += key.len() + value.len();
-        self.bytes += (key.len() + value.len()) as u64;
-        match self.waiting.get_mut(table) {
-            Some(waiting) => waiting.push((key, value)),
-            None => drop(self.waiting.insert(table.to_owned(), vec![(key, value)])),
-        }
-        if self.waiting_bytes >= BATCH_BYTES { self.write_waiting() } else { Ok(()) }
-    }
-
-    fn write_waiting(&mut self) -> Result<(), DumpError> {
-        let txn = match self.txn.take() {
-            Some(txn) => txn,
-            None => self.database.begin_write().map_err(redb_error)?,
-        };
-        for (name, records) in &mut self.waiting {
-            let definition: TableDefinition<'_, Bytes, Bytes> = TableDefinition::new(name);
-            let mut table = txn.open_table(definition).map_err(redb_error)?;
-            insert_sorted(&mut table, records.iter().map(|(key, value)| (key, value)))?;
-            records.clear();
-        }
-        self.taken += std::mem::take(&mut self.waiting_bytes);
-        if self.taken >= TRANSACTION_BYTES {
-            self.taken = 0;
-            txn.commit().map_err(redb_error)?;
-        } else {
-            self.txn = Some(txn);
-        }
-        Ok(())
-    }
-
-    /// Ends the load: the file is whole, durable and closed when this returns. `lineage` is a fresh random number.
-    ///
-    /// # Errors
-    /// What the disk says; [`DumpError::Malformed`] if a newer release made the dump.
-    pub fn finish(mut self, lineage: u64) -> Result<(), DumpError> {
-        self.write_waiting()?;
-        let txn = match self.txn.take() {
-            Some(txn) => txn,
-            None => self.database.begin_write().map_err(redb_error)?,
-        };
-        {
-            let mut table = txn.open_table(view::definition(FACTS.name())).map_err(redb_error)?;
-            let schema = "schema".to_owned().to_bytes();
-            let found: u64 = match table.get(schema.as_slice()).map_err(redb_error)? {
-                Some(found) => decode(FACTS.name(), found.value())?,
-                None => return Err(DumpError::Malformed("it names no schema")),
-            };
-            if found > u64::from(SCHEMA) {
-                return Err(DumpError::Malformed("its schema is newer than this release"));
-            }
-            for (name, value) in [("lineage", lineage), ("bytes", self.bytes)] {
-                let (key, value) = (name.to_owned().to_bytes(), encode(&value));
-                table.insert(key.as_slice(), value.as_slice()).map_err(redb_error)?;
-            }
-        }
-        txn.commit().map_err(redb_error)?;
-        self.database.close()?;
-        Ok(())
     }
 }
 

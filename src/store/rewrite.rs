@@ -20,7 +20,7 @@ use super::{
     Store, StoreError,
     backend::{self, BackendError, SealedDatabase},
     facts,
-    txn::insert_sorted,
+    txn::{in_order, insert_sorted},
     view::Bytes,
     writer::unopened,
 };
@@ -159,7 +159,7 @@ impl<'c> Copier<'c> {
                     bytes += key.value().len() + value.value().len();
                     batch.insert(key.value().to_vec(), value.value().to_vec());
                 }
-                insert_sorted(&mut table, batch.iter())?;
+                insert_sorted(&mut table, in_order(&batch))?;
                 taken += bytes;
                 self.count(batch.len(), bytes);
             }

@@ -63,7 +63,7 @@ impl<'t> Used<'t> {
         }
         let waiting = std::mem::take(&mut self.waiting);
         self.waiting_bytes = 0;
-        self.grown += insert_sorted(self.table(txn)?, waiting.iter())?;
+        self.grown += insert_sorted(self.table(txn)?, in_order(&waiting))?;
         Ok(())
     }
 }
@@ -72,11 +72,16 @@ fn length(bytes: usize) -> i64 {
     i64::try_from(bytes).unwrap_or(i64::MAX)
 }
 
+/// Records as [`insert_sorted`] takes them.
+pub(super) fn in_order(records: &BTreeMap<Vec<u8>, Vec<u8>>) -> impl ExactSizeIterator<Item = (&[u8], &[u8])> {
+    records.iter().map(|(key, value)| (key.as_slice(), value.as_slice()))
+}
+
 /// Inserts records that come in the order of their keys: those of a run without an older one in between in one go. Returns
 /// by how many bytes the table grew.
 pub(super) fn insert_sorted<'r>(
     table: &mut redb::Table<'_, Bytes, Bytes>,
-    records: impl ExactSizeIterator<Item = (&'r Vec<u8>, &'r Vec<u8>)>,
+    records: impl ExactSizeIterator<Item = (&'r [u8], &'r [u8])>,
 ) -> Result<i64, StoreError> {
     let mut grown = 0;
     // A run of one is not worth a cursor, and one that begins at a record that stands already foretells others.
@@ -84,12 +89,12 @@ pub(super) fn insert_sorted<'r>(
     let mut rest = records.peekable();
     while let Some((key, value)) = rest.next() {
         if in_runs {
-            let mut cursor = table.lower_bound_mut(Bound::Included(key.as_slice())).map_err(StoreError::from_redb)?;
-            let mut inserted = inserts(cursor.insert_before(key.as_slice(), value.as_slice()))?;
+            let mut cursor = table.lower_bound_mut(Bound::Included(key)).map_err(StoreError::from_redb)?;
+            let mut inserted = inserts(cursor.insert_before(key, value))?;
             in_runs = inserted;
             grown += if inserted { length(key.len() + value.len()) } else { 0 };
             while inserted && let Some((key, value)) = rest.peek() {
-                inserted = inserts(cursor.insert_before(key.as_slice(), value.as_slice()))?;
+                inserted = inserts(cursor.insert_before(key, value))?;
                 if inserted {
                     grown += length(key.len() + value.len());
                     rest.next();
@@ -100,7 +105,7 @@ pub(super) fn insert_sorted<'r>(
                 continue;
             }
         }
-        let before = table.insert(key.as_slice(), value.as_slice()).map_err(StoreError::from_redb)?;
+        let before = table.insert(key, value).map_err(StoreError::from_redb)?;
         let gone = before.map_or(0, |before| key.len() + before.value().len());
         grown += length(key.len() + value.len()) - length(gone);
     }

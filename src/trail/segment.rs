@@ -186,7 +186,7 @@ pub fn read_segment(folder: &Path, day: Date, key: &DataKey) -> Result<Vec<Entry
 }
 
 #[cfg(test)]
-mod vectors {
+mod tests {
     use super::*;
     use crate::{
         clock::Timestamp,
@@ -194,10 +194,8 @@ mod vectors {
         store::history::Actor,
     };
 
-    /// The vectors of docs/formats/trail.md, made by `tests/format_vectors.py`.
-    #[test]
-    fn a_segment_stays_as_documented() {
-        let entry = Entry {
+    fn entry() -> Entry {
+        Entry {
             at: Timestamp(1),
             request: "r".to_owned(),
             method: "GET".to_owned(),
@@ -207,7 +205,52 @@ mod vectors {
             duration_us: 5,
             address: "::1".to_owned(),
             agent: "c".to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_torn_end_is_cut_off_and_a_damaged_segment_put_aside() {
+        let folder = tempfile::tempdir().unwrap();
+        let (day, key) = ("2026-11-22".parse().unwrap(), DataKey::from_bytes(KeyId([0; 16]), 1, [1; 32]));
+        let path = folder.path().join("2026-11-22.trail");
+        let write = |count: usize| {
+            let mut segment = Segment::open(folder.path(), day, &key).unwrap();
+            for _ in 0..count {
+                segment.append(&key, &[entry()]).unwrap();
+            }
         };
+        let names = || std::fs::read_dir(folder.path()).unwrap().count();
+        write(3);
+        let whole = std::fs::read(&path).unwrap();
+        let chunk = whole.len() / 3;
+
+        // Whatever a crash has left of the last chunk goes, and nothing else.
+        for torn in [whole.len() - 1, whole.len() - chunk + 3, whole.len() - chunk] {
+            std::fs::write(&path, &whole[..torn]).unwrap();
+            write(1);
+            assert_eq!(read_segment(folder.path(), day, &key).unwrap().len(), 3, "torn at {torn}");
+        }
+        let mut last = whole.clone();
+        *last.last_mut().unwrap() ^= 1;
+        std::fs::write(&path, last).unwrap();
+        write(0);
+        assert_eq!((read_segment(folder.path(), day, &key).unwrap().len(), names()), (2, 1));
+
+        // One before others is damage: all of it is kept beside a new segment.
+        for (turn, at) in [(1, chunk + 40), (2, chunk)] {
+            let mut damaged = whole.clone();
+            damaged[at] ^= 0x80;
+            std::fs::write(&path, &damaged).unwrap();
+            write(1);
+            assert_eq!((read_segment(folder.path(), day, &key).unwrap().len(), names()), (1, turn + 1));
+            assert_eq!(std::fs::read(format!("{}.damaged-{turn}", path.display())).unwrap(), damaged);
+        }
+    }
+
+    /// The vectors of docs/formats/trail.md, made by `tests/format_vectors.py`.
+    #[test]
+    fn a_segment_stays_as_documented() {
+        let entry = entry();
         assert_eq!(hex(&encode(&vec![entry.clone()])), ENTRIES);
         let mut segment = Vec::new();
         for (nonce, sealed) in [([2; 24], CHUNK_0), ([3; 24], CHUNK_1)] {

@@ -24,6 +24,8 @@ pub const TRASH: Table<(BoardId, Timestamp, CardId), ()> = Table::new("trash");
 pub const TIMELINE: Table<(CardId, u64), ()> = Table::new("timeline");
 /// Long texts, by the number of the event that brought them.
 pub const TEXTS: Table<u64, String> = Table::new("texts");
+/// Tables whose records are long text.
+pub const LONG_TEXTS: [&str; 1] = [TEXTS.name()];
 /// Comments of a card.
 pub const COMMENTS: Table<(CardId, CommentId), Comment> = Table::new("comments");
 /// What a member has seen of a card: the number of the last event then.

@@ -20,7 +20,7 @@ mod tests;
 
 pub use apply::apply;
 pub use board::{Board, Field, Label, Status, StatusKind, Tally};
-pub use card::{Card, CardState, Comment, FieldRef};
+pub use card::{Card, CardState, Comment, FieldRef, LONG_TEXTS};
 pub use check::check;
 pub use command::{Command, NewCard, NewValue, Outcome, Place};
 pub use decide::{decide, room_for_more};
