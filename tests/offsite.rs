@@ -296,6 +296,7 @@ fn damage_there_is_named() {
     let refused = appliance.output(&["restore", "latest", "--offsite", "--yes"]);
     assert!(said(&refused).contains("is damaged") && said(&refused).contains("as it was"), "{}", said(&refused));
     appliance.begin();
+    until("the bucket to be seen", || appliance.status()["offsite"]["latest"].as_str().map(drop));
 
     // An object that has gone is sent again.
     bucket.remove(&key);

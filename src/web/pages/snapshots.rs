@@ -261,10 +261,6 @@ pub async fn rehearse(operator: Operator) -> Result<Response> {
 /// `POST /console/offsite`: has the off-site copy brought up to date now.
 #[handler]
 pub async fn copy_offsite(operator: Operator) -> Result<Response> {
-    let app = &operator.reader.app;
-    if app.keeper.offsite().is_none() {
-        return Err(WebError::NotFound.into());
-    }
-    app.keeper.want_offsite();
+    operator.reader.app.keeper.want_offsite();
     Ok(see_other("/console/snapshots"))
 }
