@@ -28,8 +28,10 @@ use crate::{
 
 use super::{
     foundation::Foundation,
+    offsite,
     rotation::{self, Scope},
-    serve, snapshots,
+    serve,
+    snapshots::{self, Wanted},
 };
 
 /// The language of mail to people who chose none: the command line has no reader to ask.
@@ -237,6 +239,7 @@ impl Commands {
             "url": self.public_url,
             "organizations": organizations.len(),
             "mail_waiting": waiting,
+            "offsite": self.keeper.offsite().map(offsite::status),
             "last_snapshot": self.keeper.generations().latest().ok().map(|newest| newest.name.to_string()),
         });
         if let Some(Running { app, recovered }) = &self.running {
@@ -319,7 +322,7 @@ impl Commands {
 
 impl Handler for Commands {
     fn progress(&self) -> Option<serde_json::Value> {
-        self.keeper.progress().document()
+        self.keeper.under_way().document()
     }
 
     async fn handle(&self, request: Request) -> Response {
@@ -348,11 +351,17 @@ impl Handler for Commands {
                 self.mirrored(done).await
             }
             Request::Snapshot { pin } => snapshots::take(&self.keeper, pin).await,
-            Request::Snapshots => snapshots::list(&self.keeper).await,
-            Request::Verify { what } => snapshots::verify(&self.keeper, &what).await,
-            Request::RestoreOrganization { from, org, keep_tokens, dry_run } => {
-                let org = self.known_organization(&org)?;
-                snapshots::put_back(&self.keeper, &from, org, keep_tokens, dry_run).await
+            Request::Snapshots { offsite: false } => snapshots::list(&self.keeper).await,
+            Request::Snapshots { offsite: true } => offsite::list(&self.keeper).await,
+            Request::Verify { what, offsite: false } => snapshots::verify(&self.keeper, &what).await,
+            Request::Verify { what, offsite: true } => offsite::verify(&self.keeper, &what).await,
+            Request::RestoreOrganization { from, offsite, org, keep_tokens, dry_run } => {
+                let wanted = Wanted { org: self.known_organization(&org)?, keep_tokens, dry_run };
+                if offsite {
+                    offsite::put_back(&self.keeper, &from, wanted).await
+                } else {
+                    snapshots::put_back(&self.keeper, &from, wanted).await
+                }
             }
             Request::Rehearse { recovery_key } => snapshots::rehearse(&self.keeper, recovery_key.as_ref()).await,
         }

@@ -7,6 +7,7 @@ mod commands;
 mod demo;
 mod foundation;
 mod janitor;
+mod offsite;
 mod restoring;
 mod rotation;
 mod serve;

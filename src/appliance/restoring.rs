@@ -15,7 +15,10 @@ use std::{
 use serde_json::{Value, json};
 
 use crate::{
-    backup::{self, Generation, Generations, Manifest, Name, Progress, Report},
+    backup::{
+        self, Entry, Generation, Generations, Manifest, Name, Progress, Report,
+        offsite::{Fetched, Offsite, OffsiteError},
+    },
     cli::RestoreWish,
     clock::{Clock, Timestamp},
     config::{Config, SecretSource},
@@ -28,7 +31,7 @@ use crate::{
 
 use super::{
     foundation::{self, forget_epoch},
-    serve::public_url,
+    serve::{offsite_scratch, public_url},
 };
 
 /// The folder in which the new data comes into being.
@@ -222,6 +225,38 @@ fn find(config: &Config, from: &str) -> Result<(Generation, PathBuf), Failure> {
     Ok((found.clone(), folder.join("keyring")))
 }
 
+/// Fetches what of an off-site generation says what it holds.
+async fn fetch(config: &Config, from: &str) -> Result<(Offsite, Fetched), Failure> {
+    let Some(settings) = config.offsite.clone() else {
+        return Err(failed(OffsiteError::NotSet).hint("set offsite_url, offsite_region and the credentials"));
+    };
+    let offsite = Offsite::new(settings, offsite_scratch(config));
+    let fetched = offsite.fetch(from).await.map_err(failed)?;
+    Ok((offsite, fetched))
+}
+
+/// Fetches the segments that keys are there for: those of erased organizations open nowhere.
+async fn fetch_segments(
+    offsite: &Offsite,
+    fetched: &Fetched,
+    manifest: &Manifest,
+    keyring: &Keyring,
+    to_fill: u64,
+    progress: &Progress,
+) -> Result<(), Failure> {
+    let wanted: Vec<&Entry> = manifest
+        .entries
+        .iter()
+        .filter(|entry| entry.org.is_none_or(|org| keyring.organization_key(org).is_some()))
+        .collect();
+    let bytes: u64 = wanted.iter().map(|entry| entry.bytes).sum();
+    backup::room_for(&fetched.generation.name, &fetched.generation.path, bytes + to_fill).map_err(failed)?;
+    offsite.fetch_segments(fetched, &wanted, progress).await.map_err(|error| {
+        failed(error)
+            .hint("the same command goes on from what was fetched; `workrun verify --offsite` names what is damaged")
+    })
+}
+
 /// Restores everything. Nothing may run on the data folder.
 ///
 /// # Errors
@@ -233,7 +268,11 @@ pub async fn everything(config: &Config, wish: &RestoreWish, progress: Arc<Progr
     let _lock = foundation::lock(&layout)?;
     finish_interrupted(&layout).map_err(on_disk(layout.root()))?;
     let stamp = Name::new(now, &config.time_zone);
-    let (generation, mirror) = find(config, &wish.from)?;
+    let away = if wish.offsite { Some(fetch(config, &wish.from).await?) } else { None };
+    let (generation, mirror) = match &away {
+        Some((_, fetched)) => (fetched.generation.clone(), fetched.keyring.clone()),
+        None => find(config, &wish.from)?,
+    };
     let Ring { ring: keyring, settles_under, root_key_file, mut notes } =
         keyring(config, &layout, &generation, &mirror, wish)?;
     let manifest = Manifest::read(&generation.path, &keyring).map_err(failed)?;
@@ -244,12 +283,18 @@ pub async fn everything(config: &Config, wish: &RestoreWish, progress: Arc<Progr
     backup::room_for(&generation.name, layout.root(), needed).map_err(failed)?;
     if wish.dry_run {
         live.close();
+        if let Some((_, fetched)) = &away {
+            fetched.put_away();
+        }
         return Ok(json!({
             "generation": generation.name.as_str(),
             "dry_run": true,
             "organizations": plan,
             "needed_bytes": needed,
         }));
+    }
+    if let Some((offsite, fetched)) = &away {
+        fetch_segments(offsite, fetched, &manifest, &keyring, needed, &progress).await?;
     }
     let folder = scratch(&layout);
     make_folder(&folder).map_err(on_disk(&folder))?;
@@ -300,11 +345,16 @@ pub async fn everything(config: &Config, wish: &RestoreWish, progress: Arc<Progr
         let place = foundation::settle_root_key(config, &layout, &stamp)?;
         notes.push(format!("a new root key was made, in {}", place.unwrap_or(waiting).display()));
     }
+    if let Some((_, fetched)) = &away
+        && let Err(error) = fetched.remove()
+    {
+        notes.push(format!("what was fetched could not be removed: {error}"));
+    }
     let previous = aside(&layout.live(), stamp.as_str());
     Ok(json!({
         "generation": generation.name.as_str(),
         "organizations": plan,
-        "records_expected": manifest.entries.iter().filter(|entry| filled.iter().any(|one| one.org == entry.org)).map(backup::Entry::records).sum::<u64>(),
+        "records_expected": manifest.entries.iter().filter(|entry| filled.iter().any(|one| one.org == entry.org)).map(Entry::records).sum::<u64>(),
         "records_restored": filled.iter().map(|one| one.records).sum::<u64>(),
         "tokens_disabled": settled,
         "previous": had_live.then(|| previous.display().to_string()),

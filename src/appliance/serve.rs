@@ -1,6 +1,6 @@
 //! Running: every part started in order, and stopped in the opposite one.
 
-use std::{io::IsTerminal, net::SocketAddr, sync::Arc, time::Duration};
+use std::{io::IsTerminal, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use poem::{Server, listener::TcpListener};
 use tokio::{
@@ -62,8 +62,22 @@ pub fn keeper(config: &Config, stores: &Arc<Stores>, clock: Clock, public_url: &
     // Pages that wait for a slice of the scheduler's wait longer than anything else takes: they have a core of their own.
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let threads = if serving { threads.min(cores.saturating_sub(1)).max(1) } else { threads };
-    let settings = backup::Settings { folder, window, level, threads, zone: config.time_zone.clone() };
+    let settings = backup::Settings {
+        folder,
+        window,
+        level,
+        threads,
+        zone: config.time_zone.clone(),
+        offsite: config.offsite.clone(),
+        scratch: offsite_scratch(config),
+    };
     Keeper::new(Arc::clone(stores), settings, clock, public_url)
+}
+
+/// Where what is fetched from off-site stands for a while.
+#[must_use]
+pub fn offsite_scratch(config: &Config) -> PathBuf {
+    config.data_dir.join("offsite")
 }
 
 fn tls_mode(config: &Config) -> Result<tls::Mode, Failure> {
@@ -194,6 +208,7 @@ pub async fn run(config: Config, clock: Clock, foundation: Foundation, greeting:
     ));
     parts.spawn(Arc::clone(&trail).run(stopping.clone()));
     parts.spawn(janitor::run(Arc::clone(&stores), Arc::clone(&keeper), clock.clone(), stopping.clone()));
+    parts.spawn(Arc::clone(&keeper).run_offsite(stopping.clone()));
     parts.spawn(keeper.run(stopping.clone()));
     if let Some(address) = config.metrics_listen {
         parts.spawn(serve_metrics(Arc::clone(&app), address, stopping.clone()));
@@ -323,7 +338,7 @@ async fn watch_over(notifier: Notifier, app: Arc<App>, mut stop: watch::Receiver
 
 /// A file that stands while the appliance runs: if it stands at the start, the last run was cut off.
 struct RunMark {
-    path: std::path::PathBuf,
+    path: PathBuf,
     recovered: bool,
 }
 

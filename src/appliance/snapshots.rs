@@ -3,15 +3,27 @@
 use serde_json::{Value, json};
 
 use crate::{
-    backup::{BackupError, Keeper, Kind, Report, Shown},
+    backup::{Away, BackupError, Generation, Keeper, Kind, Report, Shown, offsite::OffsiteError},
     control::{Failure, Response, SecretText},
     ids::OrgId,
 };
 
-fn failed(error: &BackupError) -> Failure {
+/// What is asked of putting one organization back.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted {
+    pub org: OrgId,
+    pub keep_tokens: bool,
+    pub dry_run: bool,
+}
+
+pub(super) fn failed(error: &BackupError) -> Failure {
     let failure = Failure::new(error.to_string());
     match error {
         BackupError::Busy => failure.kept("nothing was changed").hint("wait for it to end, or look at the console"),
+        BackupError::Offsite(OffsiteError::NotSet) => failure.hint("set offsite_url and offsite_region"),
+        BackupError::Offsite(OffsiteError::NoSuch { .. }) => {
+            failure.hint("`workrun snapshots --offsite` names the generations there")
+        }
         BackupError::NoSuch(_) | BackupError::None(_) => failure.hint("`workrun snapshots` names the generations"),
         _ => failure.kept("every generation that was whole is kept, and the live data is as it was"),
     }
@@ -39,7 +51,7 @@ pub fn report(report: &Report) -> Value {
 }
 
 /// What is wrong, as a failure: a verification that found something exits with 1.
-fn judged(report_read: &Report) -> Response {
+pub(super) fn judged(report_read: &Report) -> Response {
     if report_read.is_good() {
         return Ok(report(report_read));
     }
@@ -53,6 +65,7 @@ fn judged(report_read: &Report) -> Response {
         .collect();
     let what = match report_read.kind {
         Kind::Live => "the live data".to_owned(),
+        Kind::OffsiteVerification => format!("off-site generation {}", report_read.generation),
         _ => format!("generation {}", report_read.generation),
     };
     Err(Failure::new(format!("{what} is damaged: {}", told.join("; ")))
@@ -90,6 +103,7 @@ fn row(shown: &Shown) -> Value {
         "segments": null,
         "daily": null,
         "pinned": shown.generation.pinned,
+        "offsite": shown.away.map(Away::name),
         "verified_at": verified.filter(|report| report.is_good()).map(|report| report.at.rfc3339()),
         "good": verified.map(Report::is_good),
     });
@@ -136,10 +150,16 @@ pub async fn verify(keeper: &Keeper, what: &str) -> Response {
     }
 }
 
-pub async fn put_back(keeper: &Keeper, from: &str, org: OrgId, keep_tokens: bool, dry_run: bool) -> Response {
+pub async fn put_back(keeper: &Keeper, from: &str, wanted: Wanted) -> Response {
     let generation = keeper.generations().find(from).map_err(|error| failed(&error))?;
+    put_back_from(keeper, &generation, wanted).await
+}
+
+/// Puts an organization back from a generation wherever it stands.
+pub(super) async fn put_back_from(keeper: &Keeper, generation: &Generation, wanted: Wanted) -> Response {
+    let Wanted { org, keep_tokens, dry_run } = wanted;
     if dry_run {
-        let change = keeper.would_change(&generation, org).await.map_err(|error| failed(&error))?;
+        let change = keeper.would_change(generation, org).await.map_err(|error| failed(&error))?;
         let mut answer = json!({
             "generation": generation.name.as_str(),
             "organization": org.to_string(),
@@ -152,7 +172,7 @@ pub async fn put_back(keeper: &Keeper, from: &str, org: OrgId, keep_tokens: bool
         }
         return Ok(answer);
     }
-    let done = keeper.put_back(&generation, org, keep_tokens).await.map_err(|error| failed(&error))?;
+    let done = keeper.put_back(generation, org, keep_tokens).await.map_err(|error| failed(&error))?;
     Ok(json!({
         "organization": org.to_string(),
         "generation": done.generation.name.as_str(),

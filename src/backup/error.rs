@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf};
 
-use super::Name;
+use super::{Name, offsite::OffsiteError};
 use crate::{seal::KeyringError, store::StoreError, store::dump::DumpError};
 
 /// What went wrong. What was there before is as it was.
@@ -46,6 +46,9 @@ pub enum BackupError {
     /// Another one runs.
     #[error("a snapshot or a verification runs already")]
     Busy,
+    /// The copy elsewhere.
+    #[error(transparent)]
+    Offsite(#[from] OffsiteError),
     /// Restoring needs more room than there is.
     #[error("restoring {name} needs about {needed} bytes in {}, and {free} are free", path.display())]
     NoRoom { name: Name, path: PathBuf, needed: u64, free: u64 },

@@ -1,6 +1,7 @@
 //! The keeper of the snapshots: takes the day's own, verifies, rehearses, puts organizations back, and says how it stands.
 //! One such work at a time. [`rounds`] is what it does by itself.
 
+mod offsite;
 mod rounds;
 
 use std::{
@@ -13,10 +14,15 @@ use std::{
 
 use jiff::{civil::Time, tz::TimeZone};
 use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+pub use offsite::Away;
 
 use super::{
     BackupError, Checked, Finding, Generation, Generations, Kind, Manifest, Options, Progress, Report, Step, Taken,
-    fill_one, keep_report, live, reports,
+    fill_one, keep_report, live,
+    offsite::Offsite,
+    reports,
     segment::whose,
     settle::{self, Settled},
     take, verify,
@@ -46,6 +52,10 @@ pub struct Settings {
     pub threads: usize,
     /// The zone of the window and of the names.
     pub zone: TimeZone,
+    /// Where a further copy goes, if anywhere.
+    pub offsite: Option<crate::config::Offsite>,
+    /// Where what is fetched from there stands for a while.
+    pub scratch: PathBuf,
 }
 
 /// Keeps the snapshots of one appliance.
@@ -60,6 +70,10 @@ pub struct Keeper {
     progress: Arc<Progress>,
     failed_at: Mutex<Option<Timestamp>>,
     mirror_failed: Mutex<bool>,
+    /// The off-site copy, if there is one.
+    offsite: Option<Offsite>,
+    /// Somebody wants the off-site copy brought up to date at once.
+    offsite_wanted: Notify,
 }
 
 /// A generation as it is shown.
@@ -70,6 +84,8 @@ pub struct Shown {
     pub manifest: Result<Manifest, String>,
     /// The newest report that read it back whole.
     pub verified: Option<Report>,
+    /// How its off-site copy stands, if there is to be one.
+    pub away: Option<Away>,
 }
 
 /// An organization that was put back.
@@ -94,7 +110,7 @@ fn join_failure(error: tokio::task::JoinError) -> BackupError {
     BackupError::Store { whose: "the work".to_owned(), source: StoreError::Disk { reason: error.to_string() } }
 }
 
-async fn blocking<T: Send + 'static>(
+pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, BackupError> + Send + 'static,
 ) -> Result<T, BackupError> {
     tokio::task::spawn_blocking(work).await.map_err(join_failure)?
@@ -107,6 +123,8 @@ impl Keeper {
         Self {
             stores,
             generations: Generations::new(&settings.folder),
+            offsite: settings.offsite.clone().map(|bucket| Offsite::new(bucket, settings.scratch.clone())),
+            offsite_wanted: Notify::new(),
             settings,
             clock,
             link: format!("{public_url}/console/snapshots"),
@@ -127,6 +145,15 @@ impl Keeper {
     #[must_use]
     pub fn progress(&self) -> &Arc<Progress> {
         &self.progress
+    }
+
+    /// How far the work of the moment is: that in the snapshot folder, or else that off-site.
+    #[must_use]
+    pub fn under_way(&self) -> &Arc<Progress> {
+        match &self.offsite {
+            Some(offsite) if self.progress.step() == Step::Idle => offsite.progress(),
+            _ => &self.progress,
+        }
     }
 
     fn alone(&self) -> Result<tokio::sync::OwnedMutexGuard<()>, BackupError> {
@@ -161,6 +188,7 @@ impl Keeper {
         match taken {
             Ok(taken) => {
                 *self.failed_at.lock() = None;
+                self.offsite_wanted.notify_one();
                 self.keep(taken.report.clone(), "snapshot").await;
                 if let Err(error) = self.sweep_keys().await {
                     tracing::warn!(%error, "key versions that nothing names any more are kept for now");
@@ -186,6 +214,7 @@ impl Keeper {
             bytes: 0,
             findings: vec![Finding { org: None, what: error.to_string() }],
             by_recovery_key: false,
+            compared: None,
         }
     }
 
@@ -246,13 +275,16 @@ impl Keeper {
     /// What the folder or the keyring says.
     pub async fn sweep_keys(&self) -> Result<(), BackupError> {
         let (stores, generations) = (Arc::clone(&self.stores), self.generations.clone());
+        // While it is not known which keys the off-site generations need, they may need any.
+        let Some(away) = self.keys_away() else { return Ok(()) };
         blocking(move || {
             let keyring = stores.keyring();
             let retained: Vec<_> = keyring.list().into_iter().filter(|key| key.state == KeyState::Retained).collect();
             if retained.is_empty() {
                 return Ok(());
             }
-            let Some(named) = generations.named_keys(keyring)? else { return Ok(()) };
+            let Some(mut named) = generations.named_keys(keyring)? else { return Ok(()) };
+            named.extend(away);
             let layout = stores.shelf().layout();
             for key in retained.iter().filter(|key| !named.contains(&(key.id, key.version))) {
                 let (path, active) = match key.kind {
@@ -302,6 +334,7 @@ impl Keeper {
     /// What the folder says.
     pub async fn list(&self) -> Result<Vec<Shown>, BackupError> {
         let (stores, generations) = (Arc::clone(&self.stores), self.generations.clone());
+        let known = self.offsite.as_ref().map(Offsite::known);
         blocking(move || {
             let told = stores
                 .system()
@@ -317,7 +350,8 @@ impl Keeper {
                             && report.generation == generation.name.as_str()
                     })
                     .cloned();
-                shown.push(Shown { generation, manifest, verified });
+                let away = known.as_ref().map(|known| Away::of(&generation.name, known, &told));
+                shown.push(Shown { generation, manifest, verified, away });
             }
             Ok(shown)
         })
@@ -388,6 +422,7 @@ impl Keeper {
             bytes: checked.bytes,
             findings: checked.findings,
             by_recovery_key: false,
+            compared: None,
         }
     }
 

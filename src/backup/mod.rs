@@ -19,6 +19,7 @@ mod live;
 mod manifest;
 mod name;
 mod nice;
+pub mod offsite;
 mod pipe;
 mod progress;
 mod report;
@@ -32,15 +33,17 @@ mod verify;
 
 pub use error::BackupError;
 pub use folder::{Generation, Generations};
-pub use keeper::{Keeper, PutBack, Rehearsed, Settings, Shown};
+pub use keeper::{Away, Keeper, PutBack, Rehearsed, Settings, Shown};
 pub use manifest::{Entry, Manifest, Problem, key_needed};
 pub use name::Name;
 pub use progress::{Progress, Step};
-pub use report::{Finding, Kind, Report, keep as keep_report, reports};
+pub use report::{Compared, Finding, Kind, Report, keep as keep_report, reports};
 pub use restore::{Filled, fill, fill_one};
 pub use settle::{Difference, Settled, room_for, settle};
 pub use take::{Options, Taken, take};
 pub use verify::{Checked, verify};
+
+use keeper::blocking;
 
 #[cfg(test)]
 mod tests;

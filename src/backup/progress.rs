@@ -24,10 +24,13 @@ pub enum Step {
     Restoring,
     /// A copy elsewhere is made.
     Uploading,
+    /// A copy elsewhere is fetched.
+    Fetching,
 }
 
 impl Step {
-    const ALL: [Self; 5] = [Self::Idle, Self::Writing, Self::Verifying, Self::Restoring, Self::Uploading];
+    const ALL: [Self; 6] =
+        [Self::Idle, Self::Writing, Self::Verifying, Self::Restoring, Self::Uploading, Self::Fetching];
 
     /// Its name, for documents.
     #[must_use]
@@ -38,6 +41,7 @@ impl Step {
             Self::Verifying => "verifying",
             Self::Restoring => "restoring",
             Self::Uploading => "uploading",
+            Self::Fetching => "fetching",
         }
     }
 }

@@ -34,6 +34,12 @@ pub enum Kind {
     /// A generation, or one organization of it, was put back.
     #[n(4)]
     Restore,
+    /// A generation was copied off-site, and compared there.
+    #[n(5)]
+    Offsite,
+    /// An off-site generation was read back whole.
+    #[n(6)]
+    OffsiteVerification,
 }
 
 impl Kind {
@@ -46,6 +52,8 @@ impl Kind {
             Self::Live => "store",
             Self::Rehearsal => "rehearsal",
             Self::Restore => "restore",
+            Self::Offsite => "offsite",
+            Self::OffsiteVerification => "offsite-verification",
         }
     }
 }
@@ -89,6 +97,29 @@ pub struct Report {
     /// Whether the recovery key was what opened it.
     #[n(8)]
     pub by_recovery_key: bool,
+    /// Of an off-site copy: what was sent, and by what it was compared.
+    #[n(9)]
+    pub compared: Option<Compared>,
+}
+
+/// By what the segments of an off-site copy were compared.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Compared {
+    /// Segments that were sent now, and their bytes.
+    #[n(0)]
+    pub sent: u64,
+    #[n(1)]
+    pub bytes: u64,
+    /// Segments that were compared by the server's SHA-256,
+    #[n(2)]
+    pub by_sha256: u64,
+    /// by its MD5,
+    #[n(3)]
+    pub by_md5: u64,
+    /// and by reading them back.
+    #[n(4)]
+    pub by_reading: u64,
 }
 
 impl Report {
@@ -105,6 +136,7 @@ impl Report {
             bytes: filled.iter().map(|one| one.bytes).sum(),
             findings: Vec::new(),
             by_recovery_key: false,
+            compared: None,
         }
     }
 

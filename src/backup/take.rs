@@ -177,6 +177,7 @@ fn take_held(
         bytes: read.iter().map(|entry| entry.plain_bytes).sum(),
         findings: findings.collect(),
         by_recovery_key: false,
+        compared: None,
     };
     Ok(Taken { generation, manifest, removed, report })
 }

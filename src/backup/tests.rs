@@ -371,6 +371,47 @@ fn an_older_keyring_is_noticed() {
     assert_eq!(verify(&third.generation, &mirror, 1, &house.progress).unwrap().findings, []);
 }
 
+/// A key that an off-site generation may need is not destroyed while nobody knows what is there.
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_stay_while_the_off_site_copy_was_not_seen() {
+    let house = House::new(1);
+    let settings = Settings {
+        folder: house.generations.folder().to_owned(),
+        window: (jiff::civil::time(12, 0, 0, 0), jiff::civil::time(13, 0, 0, 0)),
+        level: 1,
+        threads: 1,
+        zone: TimeZone::UTC,
+        offsite: Some(crate::config::Offsite {
+            bucket: "nowhere".to_owned(),
+            prefix: String::new(),
+            // Port 1 of this machine: nobody listens.
+            endpoint: Some("http://127.0.0.1:1".to_owned()),
+            region: "ap-northeast-1".to_owned(),
+            credentials: crate::config::OffsiteCredentials::Environment {
+                id: "AKID".to_owned(),
+                secret: "very-secret".to_owned().into(),
+                token: None,
+            },
+            root_file: None,
+        }),
+        scratch: house.folder.path().join("offsite"),
+    };
+    let House { stores, clock, orgs, generations, folder: _folder, .. } = house;
+    let stores = Arc::new(stores);
+    let keeper = Keeper::new(Arc::clone(&stores), settings, clock, "https://workrun.example.jp");
+    keeper.take(false, false).await.unwrap();
+    stores.keyring().rotate(KeyKind::Organization(orgs[0]), NOON).unwrap();
+    let new = stores.keyring().organization_key(orgs[0]).unwrap();
+    stores.organization(orgs[0]).unwrap().rewrite(&new, &mut |_| {}).unwrap();
+    for generation in generations.list().unwrap() {
+        fs::remove_dir_all(generation.path).unwrap();
+    }
+    keeper.sweep_keys().await.unwrap();
+    assert!(stores.keyring().key(new.id(), 1).is_some(), "a generation there may be sealed under it");
+    let error = keeper.offsite().unwrap().round(&generations, stores.keyring()).await.unwrap_err().to_string();
+    assert!(error.contains("s3://nowhere cannot be reached") && !error.contains("very-secret"), "{error}");
+}
+
 /// What a keeper does with keys and with a folder that has gone.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_keeper_keeps_keys_in_use_and_notices_an_unmounted_folder() {
@@ -381,6 +422,8 @@ async fn a_keeper_keeps_keys_in_use_and_notices_an_unmounted_folder() {
         level: 1,
         threads: 1,
         zone: TimeZone::UTC,
+        offsite: None,
+        scratch: house.folder.path().join("offsite"),
     };
     let House { stores, clock, orgs, generations, folder: _folder, .. } = house;
     let stores = Arc::new(stores);

@@ -63,12 +63,19 @@ pub(super) enum Command {
         pin: bool,
     },
     /// List the generations kept, newest first
-    Snapshots,
+    Snapshots {
+        /// Those of the off-site copy
+        #[arg(long)]
+        offsite: bool,
+    },
     /// Read everything back, and name what is damaged
     Verify {
         /// A generation, `latest`, `all`, or `store` for the live data
         #[arg(default_value = "latest")]
         what: String,
+        /// Of the off-site copy
+        #[arg(long)]
+        offsite: bool,
     },
     /// Put everything, or one organization, back from a generation
     Restore(Restore),
@@ -88,10 +95,14 @@ pub(super) enum Command {
 }
 
 #[derive(Args, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(super) struct Restore {
     /// A generation, `latest`, or the folder of a generation
     #[arg(value_name = "GENERATION|latest|DIR")]
     pub from: String,
+    /// Fetch it from the off-site copy
+    #[arg(long)]
+    pub offsite: bool,
     /// Only this organization, into the data that is there
     #[arg(long, value_name = "ORG")]
     pub org: Option<String>,

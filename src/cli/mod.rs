@@ -67,6 +67,8 @@ pub trait Engine {
 pub struct RestoreWish {
     /// `latest`, a name, or a generation's folder.
     pub from: String,
+    /// Whether it is fetched from the off-site copy.
+    pub offsite: bool,
     pub recovery_key: Option<SecretText>,
     /// Only say what would change.
     pub dry_run: bool,
@@ -167,13 +169,14 @@ async fn perform(command: &Command, config: Config, output: Output, engine: &imp
             Request::TokenCreate { org: org.clone(), role: role.clone() }
         }
         Command::Snapshot { pin } => Request::Snapshot { pin: *pin },
-        Command::Snapshots => Request::Snapshots,
-        Command::Verify { what } => Request::Verify { what: from_here(what) },
+        Command::Snapshots { offsite } => Request::Snapshots { offsite: *offsite },
+        Command::Verify { what, offsite } => Request::Verify { what: from_here(what), offsite: *offsite },
         Command::Restore(restore) if restore.org.is_none() => {
             return restore::everything(config, restore, output, engine).await;
         }
         Command::Restore(restore) => Request::RestoreOrganization {
             from: from_here(&restore.from),
+            offsite: restore.offsite,
             org: restore.org.clone().unwrap_or_default(),
             keep_tokens: restore.keep_tokens,
             dry_run: restore.dry_run,

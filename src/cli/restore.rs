@@ -67,8 +67,13 @@ pub(super) async fn everything(
         let typed = ask_for_secret("The root key is not there. Recovery key (AGE-SECRET-KEY-1…): ");
         recovery_key = typed.filter(|text| !text.trim().is_empty()).map(|text| SecretText(text.trim().to_owned()));
     }
-    let wish =
-        RestoreWish { from: from_here(&restore.from), recovery_key, dry_run: true, keep_tokens: restore.keep_tokens };
+    let wish = RestoreWish {
+        from: from_here(&restore.from),
+        offsite: restore.offsite,
+        recovery_key,
+        dry_run: true,
+        keep_tokens: restore.keep_tokens,
+    };
     let plan = engine.restore(config.clone(), wish.clone(), &mut |progress| bar.show(progress)).await?;
     if restore.dry_run {
         output.print(|| plan_text(&plan), &plan);
@@ -93,19 +98,21 @@ pub(super) async fn confirm_organization(
     request: &Request,
     engine: &impl Engine,
 ) -> Result<(), Failure> {
-    let Request::RestoreOrganization { from, org, keep_tokens, dry_run: false } = request else { return Ok(()) };
+    let Request::RestoreOrganization { dry_run: false, .. } = request else { return Ok(()) };
     if restore.yes {
         return Ok(());
     }
-    let look =
-        Request::RestoreOrganization { from: from.clone(), org: org.clone(), keep_tokens: *keep_tokens, dry_run: true };
+    let mut look = request.clone();
+    if let Request::RestoreOrganization { dry_run, .. } = &mut look {
+        *dry_run = true;
+    }
     let plan = ask(config.clone(), &look, engine).await?;
     confirmed(&human(&look, &plan))
 }
 
 fn plan_text(plan: &Value) -> String {
     let generation = plan["generation"].as_str().unwrap_or_default();
-    let table = human(&Request::Snapshots, &serde_json::json!({ "items": plan["organizations"] }));
+    let table = human(&Request::Snapshots { offsite: false }, &serde_json::json!({ "items": plan["organizations"] }));
     format!("Generation {generation} would make it so:\n{table}")
 }
 

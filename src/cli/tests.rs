@@ -153,7 +153,7 @@ impl Engine for Recorder {
     }
 
     async fn restore(&self, _: Config, wish: RestoreWish, _: &mut dyn FnMut(&Value)) -> Response {
-        self.answer(Request::Verify { what: wish.from })
+        self.answer(Request::Verify { what: wish.from, offsite: wish.offsite })
     }
 }
 

@@ -17,6 +17,7 @@ use std::{fmt, net::SocketAddr, path::PathBuf};
 use jiff::{civil::Time, tz::TimeZone};
 use lettre::message::Mailbox;
 use tracing_subscriber::filter::Targets;
+use zeroize::Zeroizing;
 
 pub use error::{ConfigError, Origin};
 pub use layers::{Flags, Surroundings};
@@ -53,6 +54,8 @@ pub struct Config {
     pub webhook_body_max: usize,
     /// Where snapshots go, when and how.
     pub snapshots: Snapshots,
+    /// Where a further copy of them goes, if anywhere.
+    pub offsite: Option<Offsite>,
     /// What is odd but harmless, to be logged once logging has started.
     pub warnings: Vec<String>,
 }
@@ -93,6 +96,42 @@ pub struct Snapshots {
     pub level: i32,
     /// Threads that work at once.
     pub threads: usize,
+}
+
+/// A bucket of S3-compatible storage, inside the declared residency, for a further copy of the snapshots.
+#[derive(Clone, Debug)]
+pub struct Offsite {
+    pub bucket: String,
+    /// What the names of all objects begin with; may be empty.
+    pub prefix: String,
+    /// The server, if it is not AWS: an `https` URL, or `http` on a loopback host.
+    pub endpoint: Option<String>,
+    /// The region that requests are signed for.
+    pub region: String,
+    pub credentials: OffsiteCredentials,
+    /// PEM file with further roots under which the server's certificate is trusted.
+    pub root_file: Option<PathBuf>,
+}
+
+/// Where the right to write there comes from.
+#[derive(Clone, PartialEq, Eq)]
+pub enum OffsiteCredentials {
+    /// A file, of the administrator's or the service manager's.
+    Source(SecretSource),
+    /// The variables that every S3 client reads.
+    Environment { id: String, secret: Zeroizing<String>, token: Option<Zeroizing<String>> },
+    /// The role of the instance that this runs on; `metadata` is where it is told, if not at the usual address.
+    Instance { metadata: Option<String> },
+}
+
+impl fmt::Debug for OffsiteCredentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Source(source) => write!(f, "OffsiteCredentials({source})"),
+            Self::Environment { .. } => f.write_str("OffsiteCredentials(the environment)"),
+            Self::Instance { .. } => f.write_str("OffsiteCredentials(the instance's profile)"),
+        }
+    }
 }
 
 /// A mail server and how to use it.

@@ -226,6 +226,29 @@ settings! {
     /// How many threads a snapshot, a verification or a restore takes. While the appliance serves, one core is left to it.
     SNAPSHOT_THREADS = "snapshot_threads", Kind::Integer { min: 1, max: 64, unit: "threads" }, Preset::Value("2");
 
+    /// A bucket of S3-compatible storage that takes a further copy of every generation once it was read back:
+    /// `s3://BUCKET` or `s3://BUCKET/PREFIX`, of this appliance alone. Versioning and object lock must be off, or keys of
+    /// erased organizations live on there.
+    OFFSITE_URL = "offsite_url", Kind::Text, Preset::Unset;
+
+    /// Address of the S3-compatible server, `https://s3.example.jp`. `http` is accepted only on a loopback host.
+    OFFSITE_ENDPOINT = "offsite_endpoint", Kind::Text, Preset::Found("AWS in `offsite_region`");
+
+    /// Region of the bucket, as the server calls it. One outside `residency` is refused. Needed with `offsite_url`.
+    OFFSITE_REGION = "offsite_region", Kind::Text, Preset::Unset;
+
+    /// File with the credentials, mode 0600: a line `aws_access_key_id = …` and one `aws_secret_access_key = …`, as other
+    /// S3 clients read them. A systemd credential named `offsite-credentials` wins over it. Without either, the variables
+    /// `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY` are used, and without those the profile of the instance.
+    OFFSITE_CREDENTIALS_FILE = "offsite_credentials_file", Kind::Path, Preset::Unset;
+
+    /// PEM file with a further root under which the S3-compatible server's certificate is trusted.
+    OFFSITE_ROOT_FILE = "offsite_root_file", Kind::Path, Preset::Unset;
+
+    /// Where data may rest: countries by their two letters, which stand for the regions of AWS there (`JP` is
+    /// ap-northeast-1 and ap-northeast-3), or regions of other services by name. `offsite_region` must be among them.
+    RESIDENCY = "residency", Kind::List, Preset::Value("JP");
+
     /// The largest webhook body accepted, unless its endpoint says otherwise.
     WEBHOOK_BODY_MAX = "webhook_body_max", Kind::Integer { min: 1_024, max: 26_214_400, unit: "bytes" },
         Preset::Value("1048576");

@@ -138,6 +138,24 @@ fn refusals_name_file_line_key_and_rule() {
         "`acme_directory` must be an https URL",
     );
     case("acme_contact = \"admin\"", "`acme_contact` must be a mail address");
+    case("offsite_url = \"https://b\"", "`offsite_url` must be s3://BUCKET or s3://BUCKET/PREFIX");
+    case("offsite_url = \"s3://bucket/a//b\"", "names are of letters, digits, `-`, `.` and `_`");
+    case("offsite_url = \"s3://bucket/../b\"", "`offsite_url` must be s3://BUCKET");
+    case("offsite_url = \"s3://bucket\"", "`offsite_region` is not set: offsite_url is, and the residency");
+    case("offsite_region = \"ap-northeast-1\"", "`offsite_region` is given, but no offsite_url to use it with");
+    let tokyo = "offsite_url = \"s3://bucket\"\noffsite_region = \"ap-northeast-1\"\n";
+    let http = format!("{tokyo}offsite_endpoint = \"http://s3.example.jp\"");
+    case(&http, "`offsite_endpoint` must be an address such as https://s3.example.jp, and");
+    case(&http, "is http to another machine: credentials would cross the network in clear");
+    case(&format!("{tokyo}residency = [\"XX\"]"), "`residency` must hold countries (JP, ");
+    case(
+        &format!("{tokyo}residency = [\"DE\"]"),
+        "`ap-northeast-1`, outside the declared residency DE, which is eu-central-1",
+    );
+    case(
+        "offsite_url = \"s3://bucket\"\noffsite_region = \"us-east-1\"",
+        "`offsite_region` is `us-east-1`, outside the declared residency JP, which is ap-northeast-1, ap-northeast-3",
+    );
     case("smtp_port = 25", "config.toml, line 1: `smtp_port` is given, but no smtp_host to use it with");
     case("smtp_host = \"m.jp\"", "`smtp_from` is not set: smtp_host is, and mail needs a sender");
     case("smtp_host = \"m.jp\"\nsmtp_from = \"x\"", "`smtp_from` must be a mail address");
@@ -305,4 +323,27 @@ fn names_are_unique_and_explained() {
         assert_eq!(settings::nearest(&format!("{}x", setting.name)), Some(setting.name));
     }
     assert_eq!(Setting::variable(&settings::DATA_DIR), "WORKRUN_DATA_DIR");
+}
+
+#[test]
+fn an_off_site_copy_is_inside_the_residency_and_its_secret_in_no_message() {
+    let file = "offsite_url = \"s3://bucket/a/b/\"\noffsite_region = \"ap-northeast-3\"\n";
+    let offsite = accepted(file).offsite.unwrap();
+    assert_eq!((offsite.bucket.as_str(), offsite.prefix.as_str()), ("bucket", "a/b"));
+    assert_eq!(offsite.credentials, OffsiteCredentials::Instance { metadata: None });
+    assert!(accepted("").offsite.is_none());
+    let own = "offsite_url = \"s3://bucket\"\noffsite_region = \"jp-north-1\"\nresidency = [\"JP\", \"jp-north-1\"]\n\
+               offsite_endpoint = \"https://s3.example.jp/\"\noffsite_credentials_file = \"keys\"\n";
+    let offsite = accepted(own).offsite.unwrap();
+    assert_eq!(offsite.endpoint.as_deref(), Some("https://s3.example.jp"));
+    assert!(
+        matches!(&offsite.credentials, OffsiteCredentials::Source(SecretSource::File(path)) if path.ends_with("keys"))
+    );
+
+    let pair = [("AWS_ACCESS_KEY_ID", "AKID"), ("AWS_SECRET_ACCESS_KEY", "very-secret")];
+    let config = load_file(file, &pair).1.unwrap();
+    assert!(matches!(config.offsite.as_ref().unwrap().credentials, OffsiteCredentials::Environment { .. }));
+    assert!(!format!("{config:?}").contains("very-secret"));
+    let half = load_file(file, &pair[..1]).1.unwrap_err().to_string();
+    assert!(half.contains("AWS_SECRET_ACCESS_KEY"), "{half}");
 }

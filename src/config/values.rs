@@ -1,5 +1,7 @@
 //! From text to meaning: each setting's rule, and the rules between settings.
 
+mod offsite;
+
 use std::{
     net::{IpAddr, SocketAddr},
     path::PathBuf,
@@ -35,6 +37,7 @@ pub(super) fn config(layers: &Layers, surroundings: &Surroundings) -> Result<Con
             level: values.integer(&settings::SNAPSHOT_LEVEL)?,
             threads: values.integer(&settings::SNAPSHOT_THREADS)?,
         },
+        offsite: offsite::offsite(&values, surroundings)?,
         data_dir,
         root_key: root_key(&values, surroundings)?,
         smtp: smtp(&values, surroundings, public_url.as_ref())?,

@@ -61,12 +61,26 @@ pub enum Request {
     KeysRotateRoot { out: Option<PathBuf> },
     /// A generation, taken now: `{"generation","bytes","segments",…}`.
     Snapshot { pin: bool },
-    /// The generations, newest first: `{"items":[{"generation",…}]}`.
-    Snapshots,
+    /// The generations, newest first: `{"items":[{"generation",…}]}`; if asked, those of the off-site copy.
+    Snapshots {
+        #[serde(default)]
+        offsite: bool,
+    },
     /// Reads a generation, all of them or the live stores back: `{"good","findings",…}`.
-    Verify { what: String },
+    Verify {
+        what: String,
+        #[serde(default)]
+        offsite: bool,
+    },
     /// Puts one organization back from a generation: `{"organization","generation",…}`.
-    RestoreOrganization { from: String, org: String, keep_tokens: bool, dry_run: bool },
+    RestoreOrganization {
+        from: String,
+        #[serde(default)]
+        offsite: bool,
+        org: String,
+        keep_tokens: bool,
+        dry_run: bool,
+    },
     /// Restores the newest generation into a scratch folder: `{"seconds",…}`.
     Rehearse { recovery_key: Option<SecretText> },
     /// Seals the keyring to another recovery key: `{"recipient"}`.

@@ -57,11 +57,16 @@ fn has_no_links(error: &io::Error) -> bool {
 /// On a file system without hard links the old bytes are reached by the file that is still open; a crash before they are
 /// overwritten leaves them in blocks that no name leads to.
 fn replace_without_link(path: &Path, new: &Path) -> io::Result<()> {
-    let mut old = OpenOptions::new().write(true).open(path)?;
-    let length = old.metadata()?.len();
+    let mut old = match OpenOptions::new().write(true).open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        old => Some(old?),
+    };
     fs::rename(new, path)?;
     sync_folder_of(path)?;
-    overwrite(&mut old, length)
+    match &mut old {
+        Some(old) => overwrite(old, old.metadata()?.len()),
+        None => Ok(()),
+    }
 }
 
 /// Ends what a crash inside [`replace_and_shred`] left: a half-written `path.new` goes, and the old bytes are

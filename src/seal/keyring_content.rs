@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use minicbor::{Decode, Decoder, Encode, Encoder, data::Type};
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 use super::{DataKey, Fingerprint, KeyId};
 use crate::{clock::Timestamp, ids::OrgId};

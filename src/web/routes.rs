@@ -137,6 +137,7 @@ site! {
     "/console/snapshots/progress" { get snapshots::progress: Operator }
     "/console/snapshots/:generation/verification" { post snapshots::verify: Operator }
     "/console/snapshots/:generation/pin" { post snapshots::pin: Operator }
+    "/console/offsite" { post snapshots::copy_offsite: Operator }
     "/console/verification" { post snapshots::verify_live: Operator }
     "/console/rehearsal" { post snapshots::rehearse: Operator }
     "/console/mail" { get console::mail_queue: Operator }

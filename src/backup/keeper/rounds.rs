@@ -74,6 +74,7 @@ impl Keeper {
                 alerts.push(name);
             }
         }
+        alerts.extend(self.offsite_alerts(&told));
         alerts
     }
 

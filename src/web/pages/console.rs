@@ -55,7 +55,7 @@ pub fn alerts(app: &App) -> Vec<&'static str> {
 fn alert(words: &Words, name: &str, expires: &str) -> Alert {
     let state = match name {
         "internal-ca" => State::Plain,
-        "snapshot" | "snapshot-folder" | "verification" | "store" => State::Bad,
+        "snapshot" | "snapshot-folder" | "verification" | "store" | "offsite" => State::Bad,
         _ => State::Warn,
     };
     let command = match name {

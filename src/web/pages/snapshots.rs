@@ -10,7 +10,10 @@ use poem::{
 use serde::Deserialize;
 
 use crate::{
-    backup::{BackupError, Generation, Keeper, Kind, Report, Shown},
+    backup::{
+        Away, BackupError, Compared, Generation, Keeper, Kind, Report, Shown,
+        offsite::{Offsite, Protection},
+    },
     web::{
         answer::{WebError, page, see_other},
         app::App,
@@ -19,7 +22,7 @@ use crate::{
         view::{
             Section,
             console::State,
-            snapshots::{GenerationTile, ProgressOnly, ReportRow, Said, Snapshots, Work},
+            snapshots::{GenerationTile, OffsiteCopy, ProgressOnly, ReportRow, Said, Snapshots, Work},
         },
         words::Words,
     },
@@ -51,7 +54,7 @@ fn seconds(words: &Words, millis: u64) -> String {
 }
 
 fn work(words: &Words, app: &App) -> Option<Work> {
-    let under_way = app.keeper.progress();
+    let under_way = app.keeper.under_way();
     let document = under_way.document()?;
     let percent = (under_way.share().unwrap_or_default() * 100.0) as u32;
     let left = document["left_seconds"].as_f64().map(|left| words.with("snapshots-left", "n", left.ceil() as u64));
@@ -90,6 +93,43 @@ fn tile(words: &Words, when: &When<'_>, app: &App, shown: &Shown, largest: u64) 
         },
         state,
         verdict: words.text(verdict),
+        away: shown.away.map(|away| {
+            let state = match away {
+                Away::There => State::Ok,
+                Away::Failed => State::Bad,
+                Away::Sending | Away::Waiting => State::Plain,
+            };
+            (state, words.text(&format!("snapshots-away-{}", away.name())))
+        }),
+    }
+}
+
+/// What was sent off-site, and by what it was compared there.
+fn compared(words: &Words, report: &Report) -> String {
+    let Some(Compared { sent, bytes, by_sha256, by_md5, by_reading }) = report.compared else { return String::new() };
+    let by = [("sha256", by_sha256), ("md5", by_md5), ("reading", by_reading)];
+    let by: Vec<String> = by
+        .into_iter()
+        .filter(|(_, count)| *count > 0)
+        .map(|(name, count)| words.with(&format!("snapshots-compared-{name}"), "n", count))
+        .collect();
+    let (segments, count, size) = (report.stores.to_string(), sent.to_string(), format::bytes(bytes));
+    let sent = [("segments", segments.as_str()), ("sent", &count), ("size", &size)];
+    format!("{} {}", words.fill("snapshots-sent", &sent), by.join(" ")).trim().to_owned()
+}
+
+fn offsite_copy(words: &Words, offsite: &Offsite) -> OffsiteCopy {
+    let (state, versions) = match offsite.known().protection {
+        Protection::Off => (State::Ok, "snapshots-offsite-versions-off"),
+        Protection::Versioned => (State::Warn, "snapshots-offsite-versions-on"),
+        Protection::Locked => (State::Warn, "snapshots-offsite-versions-locked"),
+        Protection::Unknown => (State::Plain, "snapshots-offsite-versions-unknown"),
+    };
+    OffsiteCopy {
+        url: offsite.url().to_owned(),
+        region: offsite.region().to_owned(),
+        state,
+        versions: words.text(versions),
     }
 }
 
@@ -113,6 +153,7 @@ fn row(words: &Words, when: &When<'_>, report: &Report) -> ReportRow {
         took: seconds(words, report.took_ms),
         state: if report.is_good() { State::Ok } else { State::Bad },
         verdict: words.text(if report.is_good() { "snapshots-good" } else { "snapshots-bad" }),
+        compared: compared(words, report),
         findings,
     }
 }
@@ -139,6 +180,7 @@ async fn render(reader: &Reader, said: Option<Said>) -> Result<Response, WebErro
         }),
         reports: reports.iter().take(REPORTS).map(|report| row(words, &when, report)).collect(),
         folder: app.keeper.generations().folder().display().to_string(),
+        offsite: app.keeper.offsite().map(|offsite| offsite_copy(words, offsite)),
     })
 }
 
@@ -214,4 +256,11 @@ pub async fn verify_live(operator: Operator) -> Result<Response> {
 #[handler]
 pub async fn rehearse(operator: Operator) -> Result<Response> {
     Ok(begin(&operator.reader.app, |keeper| async move { keeper.rehearse(None).await.map(|_| ()) }))
+}
+
+/// `POST /console/offsite`: has the off-site copy brought up to date now.
+#[handler]
+pub async fn copy_offsite(operator: Operator) -> Result<Response> {
+    operator.reader.app.keeper.want_offsite();
+    Ok(see_other("/console/snapshots"))
 }

@@ -23,6 +23,18 @@ pub struct Snapshots {
     pub reports: Vec<ReportRow>,
     /// Where generations are kept.
     pub folder: String,
+    /// The off-site copy, if there is one.
+    pub offsite: Option<OffsiteCopy>,
+}
+
+/// The off-site copy.
+pub struct OffsiteCopy {
+    /// As `s3://bucket/prefix`.
+    pub url: String,
+    pub region: String,
+    /// Whether the bucket keeps what is overwritten.
+    pub state: State,
+    pub versions: String,
 }
 
 /// Work under way, alone: the fragment that shows how far it is.
@@ -62,6 +74,8 @@ pub struct GenerationTile {
     pub taken: String,
     pub state: State,
     pub verdict: String,
+    /// How its off-site copy stands, if there is one.
+    pub away: Option<(State, String)>,
 }
 
 /// A line of the history of checks.
@@ -72,5 +86,7 @@ pub struct ReportRow {
     pub took: String,
     pub state: State,
     pub verdict: String,
+    /// What was compared by what; may be empty.
+    pub compared: String,
     pub findings: Vec<String>,
 }

@@ -179,6 +179,8 @@ impl Bench {
             level: 1,
             threads: 1,
             zone: zone.clone(),
+            offsite: None,
+            scratch: folder.path().join("offsite"),
         };
         let stores: Arc<Stores> = stores;
         let keeper =

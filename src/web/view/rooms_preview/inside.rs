@@ -13,7 +13,7 @@ use super::{
             AuditRow, InvitationRow, InviteForm, MadeToken, MemberRow, Members, Profile, ProfileName, SessionRow,
             Settings, TokenForm, TokenRow,
         },
-        snapshots::{GenerationTile, ReportRow, Snapshots, Work},
+        snapshots::{GenerationTile, OffsiteCopy, ReportRow, Snapshots, Work},
     },
     HOST, MAIL, ORG, Sample, html,
 };
@@ -444,6 +444,12 @@ impl Sample {
             rehearsed: self.words.fill("snapshots-rehearsed", &[("when", "11/1 4:10"), ("took", "138 s")]),
             reports,
             folder: "/var/lib/workrun/snapshots".to_owned(),
+            offsite: Some(OffsiteCopy {
+                url: "s3://example-snapshots/workrun".to_owned(),
+                region: "ap-northeast-1".to_owned(),
+                state: State::Ok,
+                versions: self.words.text("snapshots-offsite-versions-off"),
+            }),
         };
         page("console-snapshots-empty", html(&snapshots(Vec::new(), Vec::new(), None)));
         let generation = |day: u32, height, written, state, pinned| GenerationTile {
@@ -460,6 +466,11 @@ impl Sample {
                 State::Warn => "snapshots-incomplete",
                 _ => "snapshots-damaged",
             }),
+            away: Some(match state {
+                State::Ok => (State::Ok, self.words.text("snapshots-away-there")),
+                State::Warn => (State::Plain, self.words.text("snapshots-away-sending")),
+                _ => (State::Bad, self.words.text("snapshots-away-failed")),
+            }),
         };
         let report = ReportRow {
             at: "11/24 12:15".to_owned(),
@@ -468,6 +479,7 @@ impl Sample {
             took: "44 s".to_owned(),
             state: State::Bad,
             verdict: self.words.text("snapshots-bad"),
+            compared: self.words.with("snapshots-compared-sha256", "n", 12_u64),
             findings: vec!["chunk 7 does not authenticate: it is damaged, or cut off".to_owned()],
         };
         let work = Work { title: self.words.text("snapshots-step-writing"), left: String::new(), percent: 40 };
