@@ -108,12 +108,20 @@ impl Offsite {
     }
 
     /// Reads a manifest that was fetched; none if it is damaged, or no key opens it. The key version is named in the clear.
-    pub(super) async fn read_manifest(&self, content: Vec<u8>, keys: &Arc<Keyring>) -> Result<Sealed, BackupError> {
+    pub(super) async fn read_manifest(
+        &self,
+        name: &Name,
+        content: Vec<u8>,
+        keys: &Arc<Keyring>,
+    ) -> Result<Sealed, BackupError> {
         let (folder, keys) = (self.desk(), Arc::clone(keys));
+        // A manifest says whose folder it belongs into.
+        let place = folder.join(name.as_str());
         blocking(move || {
             make_folder(&folder).at(&folder)?;
-            write(&folder.join(manifest::FILE), &content)?;
-            let read = (Manifest::read(&folder, &keys).ok(), manifest::key_needed(&folder).ok());
+            make_folder(&place).at(&place)?;
+            write(&place.join(manifest::FILE), &content)?;
+            let read = (Manifest::read(&place, &keys).ok(), manifest::key_needed(&place).ok());
             fs::remove_dir_all(&folder).at(&folder)?;
             Ok(read)
         })
@@ -199,7 +207,7 @@ impl Offsite {
         fs::remove_dir_all(&desk).at(&desk)?;
         let mirror = Arc::new(opened?);
         let content = bucket.read_all(&layout::manifest(&name)).await?;
-        let (Some(manifest), _) = self.read_manifest(content, &mirror).await? else {
+        let (Some(manifest), _) = self.read_manifest(&name, content, &mirror).await? else {
             let what = "it does not open with the keyring that stands beside it".to_owned();
             return Err(OffsiteError::Damaged { object: layout::manifest(&name), what }.into());
         };

@@ -188,7 +188,7 @@ impl Round<'_> {
                 Some(known) => known,
                 None => {
                     let content = self.bucket.read_all(&layout::manifest(name)).await?;
-                    let read = self.offsite.read_manifest(content, keyring).await?;
+                    let read = self.offsite.read_manifest(name, content, keyring).await?;
                     self.offsite.manifests.lock().insert(name.clone(), read.clone());
                     read
                 }
@@ -316,7 +316,7 @@ impl Round<'_> {
         let object = layout::manifest(&generation.name);
         self.bucket.put(&object, content.clone(), None).await?;
         let back = self.bucket.read_all(&object).await?;
-        let (read, _) = self.offsite.read_manifest(back.clone(), keyring).await?;
+        let (read, _) = self.offsite.read_manifest(&generation.name, back.clone(), keyring).await?;
         if back == content && read.is_some() && back.len() as u64 == length {
             return Ok(());
         }
