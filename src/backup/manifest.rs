@@ -14,7 +14,7 @@ use crate::{
     clock::Timestamp,
     ids::OrgId,
     seal::{DataKey, KeyId, Keyring},
-    store::{decode, encode},
+    store::{FileState, decode, encode},
 };
 
 /// The manifest's file in the generation's folder.
@@ -100,6 +100,10 @@ pub struct Entry {
     /// When it was last read back whole.
     #[n(14)]
     pub read_back_at: Timestamp,
+    /// The state of the store's file that this is of, if nothing was committed while the segment was written or looked at:
+    /// while the file is in it, the segment is the store.
+    #[n(15)]
+    pub file: Option<FileState>,
 }
 
 /// A store that could not be read.

@@ -115,6 +115,7 @@ pub(super) fn write(
         plain_bytes: dumped.bytes,
         age: 0,
         read_back_at: Timestamp(0),
+        file: None,
     })
 }
 

@@ -284,6 +284,30 @@ fn a_damaged_link_is_written_anew() {
     assert_eq!(house.check(&first.generation).unwrap().findings.len(), 1);
 }
 
+/// Organizations that nobody touched are linked without being opened, and nothing that was committed is ever missed.
+#[test]
+fn files_that_were_not_touched_are_not_opened() {
+    let house = House::new(3);
+    house.take();
+    house.stores.shelf().close();
+    house.clock.advance(DAY);
+    let second = house.take();
+    let ages =
+        |taken: &Taken| house.orgs.iter().map(|org| taken.manifest.entry(Some(*org)).unwrap().age).collect::<Vec<_>>();
+    // Closing wrote its header once more where something had been written: that costs a look, not a copy.
+    assert_eq!(ages(&second), [1, 1, 1]);
+    house.stores.shelf().close();
+    house.clock.advance(DAY);
+    let third = house.take();
+    assert_eq!((ages(&third), house.stores.shelf().opened().len()), (vec![2, 2, 2], 0));
+    house.write(house.orgs[1], 3, 3);
+    house.clock.advance(DAY);
+    let fourth = house.take();
+    assert_eq!(ages(&fourth), [3, 0, 3]);
+    assert_eq!(house.stores.shelf().opened().into_iter().map(|(org, _)| org).collect::<Vec<_>>(), [house.orgs[1]]);
+    assert_eq!(house.check(&fourth.generation).unwrap().findings, []);
+}
+
 /// The disk that damaged a store has damaged its last segment too: the others have their generation all the same.
 #[test]
 fn a_store_and_its_segment_that_are_both_damaged_cost_nobody_the_snapshot() {

@@ -37,9 +37,9 @@ mod database;
 mod disk;
 
 pub use database::{
-    BackendError, SealedDatabase, create_database, open_database, open_database_for_reading, read_superblock,
+    BackendError, FileState, SealedDatabase, create_database, open_database, open_database_for_reading, read_superblock,
 };
-pub(in crate::store) use database::{beside, sync_folder_of, walk_file};
+pub(in crate::store) use database::{beside, file_state, sync_folder_of, walk_file};
 pub use disk::{Disk, FileDisk, ReadOnlyDisk};
 
 /// How a store's disk has done since it was opened: what went wrong, and how long it took. Clones watch the same store.

@@ -23,6 +23,7 @@ mod txn;
 mod view;
 mod writer;
 
+pub use backend::FileState;
 pub use error::StoreError;
 pub use facts::{bytes_held, lineage};
 pub use folder::make_folder;

@@ -11,7 +11,7 @@ use std::{
 
 use parking_lot::Mutex;
 
-use super::{Store, StoreError, backend, key_of_file, make_folder};
+use super::{FileState, Store, StoreError, backend, key_of_file, make_folder};
 use crate::{ids::OrgId, seal::Keyring};
 
 /// Where everything of the data folder stands. What a restore swaps is under `live`; what must outlive it is beside it.
@@ -311,6 +311,14 @@ impl Shelf {
         }
         opened.walk = None;
         walked.map_or_else(|error| Walked::Damaged(error.to_string()), |()| Walked::Whole)
+    }
+
+    /// The state of an organization's file on the disk, without opening it; none if that cannot be told at this moment.
+    #[must_use]
+    pub fn file_state(&self, org: OrgId) -> Option<FileState> {
+        let path = self.layout.organization_store(org);
+        let key = key_of_file(&self.keyring, &path, self.keyring.organization_key(org)?);
+        backend::file_state(&path, &key).ok()
     }
 
     /// The stores that are open now.

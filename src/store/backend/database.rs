@@ -17,7 +17,7 @@ use redb::{
 use super::{Disk, FileDisk, Health, ReadOnlyDisk, SealedBackend, disk::Interruptible};
 use crate::seal::{
     DataKey, Fingerprint,
-    blocks::{BadSuperblock, PLACE, Superblock},
+    blocks::{BadSuperblock, HeaderCopy, PLACE, Superblock},
 };
 
 /// Why a store cannot be made or opened. The file is as it was.
@@ -278,6 +278,40 @@ pub fn read_superblock(path: &Path) -> Result<Superblock, BackendError> {
     let mut place = [0; PLACE];
     disk.read_exact_at(&mut place, 0)?;
     Ok(Superblock::parse(&place)?)
+}
+
+/// Which state of which file stands on the disk: while it is equal, nothing was committed to the file. A header is written
+/// before a commit is acknowledged, each with a number above all before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+pub struct FileState {
+    /// The file's id.
+    #[cbor(n(0), with = "minicbor::bytes")]
+    pub file_id: [u8; 16],
+    /// The number of the newest header.
+    #[n(1)]
+    pub seq: u64,
+}
+
+/// The state of a store's file, without opening it: its superblock and header copies, which must authenticate.
+///
+/// # Errors
+/// [`BackendError`].
+pub(in crate::store) fn file_state(path: &Path, key: &DataKey) -> Result<FileState, BackendError> {
+    let disk = FileDisk::new(File::open(path)?);
+    let mut place = [0; PLACE];
+    disk.read_exact_at(&mut place, 0)?;
+    let file_id = Superblock::verify(&place, key)?.file_id;
+    let cipher = key.block_cipher(file_id);
+    let mut seq = 0;
+    for copy in HeaderCopy::BOTH {
+        disk.read_exact_at(&mut place, copy.offset())?;
+        // One that is being written at this moment may be the newest: then nothing is known.
+        let (found, _) = cipher
+            .open_header(&place)
+            .map_err(|_| BackendError::Damaged("a copy of its header does not authenticate".to_owned()))?;
+        seq = seq.max(found);
+    }
+    Ok(FileState { file_id, seq })
 }
 
 pub(in crate::store) fn beside(path: &Path) -> PathBuf {
