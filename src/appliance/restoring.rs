@@ -174,7 +174,7 @@ fn keyring(
                     found.notes.push(format!("{} organizations were erased since, and stay so", erased.len()));
                 }
                 Err(error) => {
-                    found.notes.push(format!("erasures that only the other copy knows are not known: {error}"))
+                    found.notes.push(format!("erasures that only the other copy knows are not known: {error}"));
                 }
             }
             found.ring = live;
