@@ -24,7 +24,7 @@ use crate::{
     clock::{Clock, Timestamp},
     ids::OrgId,
     seal::DataKey,
-    store::{FileState, Store, StoreError, Stores},
+    store::{StoreError, Stores},
 };
 
 /// Generations that a segment may be linked into after the one that wrote it.
@@ -182,19 +182,6 @@ fn take_held(
     Ok(Taken { generation, manifest, removed, report })
 }
 
-/// The state of the file that an entry is of: that before it was made, if the file is still in it, no commit is under way
-/// whose header may be there already, and the store stands where the entry says.
-fn still_in(
-    before: Option<FileState>,
-    now: &dyn Fn() -> Option<FileState>,
-    store: &Store,
-    entry: &Entry,
-) -> Option<FileState> {
-    let same = before.is_some() && store.is_quiet() && now() == before;
-    let stands = same && store.standing().is_ok_and(|standing| standing == (entry.lineage, entry.commits));
-    before.filter(|_| stands)
-}
-
 fn remove(path: &Path) -> Result<(), BackupError> {
     match fs::remove_file(path) {
         Err(source) if source.kind() != io::ErrorKind::NotFound => {
@@ -321,12 +308,11 @@ impl Taker<'_> {
 
     fn link_or_write(&self, org: Option<OrgId>, key: &DataKey, length: u64) -> Result<Outcome, BackupError> {
         let failed = |source: StoreError| BackupError::Store { whose: whose(org), source };
-        let state = || self.stores.shelf().file_state(org?);
-        let before = state();
+        let state = org.and_then(|org| self.stores.shelf().file_state(org));
         // Most organizations have not been touched since: their files are not even opened.
         if let Some(entry) = self.entry_before(org)
-            && before.is_some()
-            && entry.file == before
+            && state.is_some()
+            && entry.file == state
             && self.may_be_linked(&entry, key)
             && self.link(&entry)
         {
@@ -345,15 +331,22 @@ impl Taker<'_> {
         {
             self.progress.add(entry.plain_bytes);
             let to_read = self.now.since(entry.read_back_at) > READ_BACK_AGAIN;
-            let entry = Entry { file: still_in(before, &state, &store, &entry), ..entry };
-            return Ok(Outcome::Ready(Ready { entry, to_read }));
+            drop(store);
+            return Ok(Outcome::Ready(Ready { entry: self.settled(entry), to_read }));
         }
         let several = length >= LARGE && self.options.threads > 1;
         let workers = if several { u32::try_from(self.options.threads).unwrap_or(1) } else { 0 };
         let packing = Packing { level: self.options.level, workers, long_texts: &self.options.long_texts };
         let entry = segment::write(self.folder, org, &store, key, packing, &self.options.leave_out, self.progress)?;
-        let entry = Entry { file: still_in(before, &state, &store, &entry), ..entry };
-        Ok(Outcome::Ready(Ready { entry, to_read: true }))
+        drop(store);
+        Ok(Outcome::Ready(Ready { entry: self.settled(entry), to_read: true }))
+    }
+
+    /// The entry with the state of the store's file, if nobody uses it.
+    fn settled(&self, entry: Entry) -> Entry {
+        let standing = (entry.lineage, entry.commits);
+        let file = entry.org.and_then(|org| self.stores.shelf().settled_state(org, standing));
+        Entry { file, ..entry }
     }
 
     /// What the generation before says of a store, a generation older.

@@ -321,6 +321,19 @@ impl Shelf {
         backend::file_state(&path, &key).ok()
     }
 
+    /// Closes an organization's store if nobody uses it, and tells the state of its file, if the store stands where it is said
+    /// to: while the file is in that state, so does the store.
+    #[must_use]
+    pub fn settled_state(&self, org: OrgId, standing: (u64, u64)) -> Option<FileState> {
+        let slot = self.slot(org);
+        // Under the lock nobody opens the file again before its state was read.
+        let mut opened = slot.store.lock();
+        let store = opened.take_if_idle()?;
+        let stands = store.standing().is_ok_and(|found| found == standing);
+        self.shut(org, &store);
+        if stands && !store.is_reading_only() { self.file_state(org) } else { None }
+    }
+
     /// The stores that are open now.
     #[must_use]
     pub fn opened(&self) -> Vec<(OrgId, Arc<Store>)> {

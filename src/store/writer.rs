@@ -276,12 +276,6 @@ impl Store {
         self.reading_only.load(Ordering::Acquire)
     }
 
-    /// Whether no command waits or is being written: what was committed is what is on the disk, and what is read.
-    #[must_use]
-    pub fn is_quiet(&self) -> bool {
-        !self.busy()
-    }
-
     /// Whether a command waits or is being written.
     pub(super) fn busy(&self) -> bool {
         self.queue.is_busy()
