@@ -98,6 +98,27 @@ fn a_sample_is_served_from_a_folder_that_goes_away() {
     assert!(left.is_empty(), "{left:?}");
 }
 
+/// The recovery key is typed back: what was copied wrongly is noticed while the right one still stands on the screen.
+#[test]
+fn a_recovery_key_is_typed_back_right_away_or_later() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut terminal = Terminal::start(folder.path(), "init --data-dir data");
+    let screen = terminal.until("AGE-SECRET-KEY-1");
+    let key = screen.split_whitespace().find(|word| word.starts_with("AGE-SECRET-KEY-1")).expect("a key").to_owned();
+    terminal.type_line(&key[..key.len() - 1]);
+    terminal.until("No: it is no recovery key");
+    terminal.type_line(&key.to_lowercase());
+    terminal.until("your copy is right");
+
+    let mut terminal = Terminal::start(folder.path(), "keys recovery --test --data-dir data");
+    terminal.type_line(&key);
+    let screen = terminal.until("It is the recovery key of this appliance");
+    assert!(screen.contains("Recovery key (AGE-SECRET-KEY-1…)"), "{screen}");
+    let mut terminal = Terminal::start(folder.path(), "keys recovery --test --data-dir data");
+    terminal.type_line("AGE-SECRET-KEY-1NOTHING");
+    terminal.until("is not right");
+}
+
 #[test]
 fn init_makes_keys_once_and_never_over_others() {
     let mut appliance = Appliance::start();

@@ -50,6 +50,13 @@ impl Terminal {
         })
     }
 
+    /// Types a line.
+    #[track_caller]
+    pub fn type_line(&mut self, text: &str) {
+        let keyboard = self.process.stdin.as_mut().expect("its input");
+        keyboard.write_all(format!("{text}\n").as_bytes()).and_then(|()| keyboard.flush()).expect("a line");
+    }
+
     /// Types Ctrl-C and waits for a clean end.
     #[track_caller]
     pub fn interrupt(mut self) {
