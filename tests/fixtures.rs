@@ -1,19 +1,31 @@
-//! Data folders of every format that was ever written, opened by the newest code. `tests/fixtures/v1/` is one of store
-//! format 1, schema 1 and keyring format 1, with a generation of snapshot format 1;
-//! `cargo test --test fixtures -- --ignored` wrote it, and is run again only to add the next version beside it.
+//! Data folders of every format that was ever written, opened by the newest code. All are of store format 1 and keyring
+//! format 1:
+//!
+//! - `tests/fixtures/v1/`: schema 1, with a generation of snapshot format 1;
+//! - `tests/fixtures/v2/`: schema 2, snapshot format 2;
+//! - `tests/fixtures/v3/`: schema 2, snapshot format 3.
+//!
+//! `cargo test --test fixtures -- --ignored` wrote each, and is run again only to add the next version beside them.
 
 mod harness;
-#[path = "fixtures/v1.rs"]
-mod v1;
+#[path = "fixtures/versions.rs"]
+mod versions;
 
 use std::{fs, path::Path};
 
 use harness::{Appliance, Setup};
 use serde_json::json;
 
+/// What the next fixture is called.
+const NEWEST: &str = "v3";
+
+fn opened(version: &str) -> Appliance {
+    Appliance::of_folder(Setup::default(), |data, root_key| versions::unpack(version, data, root_key))
+}
+
 #[test]
 fn a_data_folder_of_version_1_is_opened_and_goes_on() {
-    let appliance = Appliance::of_folder(Setup::default(), v1::unpack);
+    let appliance = opened("v1");
     goes_on(&appliance);
     assert!(appliance.log().contains("bringing a store up to this release"), "{}", appliance.log());
     let read = appliance.command(&["verify", "store"]);
@@ -22,8 +34,13 @@ fn a_data_folder_of_version_1_is_opened_and_goes_on() {
 
 /// A generation that an older release took is read, and restored as a store of this one.
 #[test]
-fn a_generation_of_version_1_is_verified_and_restored() {
-    let mut appliance = Appliance::of_folder(Setup::default(), v1::unpack);
+fn generations_of_every_version_are_verified_and_restored() {
+    for version in ["v1", "v2", "v3"] {
+        is_restored(opened(version));
+    }
+}
+
+fn is_restored(mut appliance: Appliance) {
     appliance.stop();
     let read = appliance.command(&["verify", "latest"]);
     assert_eq!((&read["good"], &read["stores"]), (&json!(true), &json!(2)), "{read}");
@@ -73,9 +90,10 @@ fn write_the_fixture() {
     let hook = api.hook(board, "secret-url");
     appliance.deliver(hook["url"].as_str().expect("an address"), &[], "title=三件目".as_bytes()).expect(200);
     appliance.stop();
-    let (data, target) = (appliance.data(), v1::folder());
+    appliance.command(&["snapshot"]);
+    let (data, target) = (appliance.data(), versions::folder(NEWEST));
     let mut found = Vec::new();
-    v1::files(&data, &data, &mut found);
+    versions::files(&data, &data, &mut found);
     let pack = |from: &Path, to: &Path| {
         fs::create_dir_all(to.parent().expect("a folder")).expect("a folder");
         let bytes = zstd::encode_all(fs::File::open(from).expect("a file"), 19).expect("zstd");

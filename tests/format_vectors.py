@@ -134,7 +134,7 @@ def leb128(number):
 
 def snapshot():
     key, stream_id = bytes(range(32)), b"\x66" * 32
-    header = b"WRKSEGM\n" + struct.pack("<II", 2, 0) + b"\x11" * 16 + struct.pack("<II", 1, 0) + fingerprint(key)
+    header = b"WRKSEGM\n" + struct.pack("<II", 3, 0) + b"\x11" * 16 + struct.pack("<II", 1, 0) + fingerprint(key)
     header = (header + stream_id + b"0.1.0".ljust(16, b"\0")).ljust(128, b"\0")
     stream_key = hkdf(stream_id, key, b"workrun v1 stream", 32)
     show("snapshot.stream_key", stream_key)
@@ -147,11 +147,16 @@ def snapshot():
     show("snapshot.stream.sha256", hashlib.sha256(first + second).digest())
 
     value = b"\x78\xc8" + b"x" * 200
-    begun = b"\0" + leb128(1) + b"t" + leb128(1) + leb128(0) + leb128(5) + leb128(len(value)) + b"key 1"
-    second = leb128(1) + leb128(4) + leb128(1) + leb128(1) + b"2" + b"\x07"
-    show("snapshot.dump.begin", begun + value[:2])
-    show("snapshot.dump.second", second)
-    show("snapshot.dump.sha256", hashlib.sha256(begun + value + second + b"\0\0" + leb128(2)).digest())
+    def part(name, lengths, keys, values):
+        lengths = b"".join(leb128(length) for record in lengths for length in record)
+        head = leb128(len(name)) + name + leb128(values[0]) + leb128(len(lengths)) + leb128(len(keys)) + leb128(len(values[1]))
+        return head + lengths + keys + values[1]
+
+    frame = part(b"t", [(0, 5, len(value)), (4, 1, 1)], b"key 12", (2, value + b"\x07"))
+    frame += part(b"u", [(0, 0, 1)], b"", (1, b"\x08"))
+    show("snapshot.frame.begin", frame[:frame.index(b"xx") + 2])
+    show("snapshot.frame.end", frame[frame.index(b"\x07\x01u"):])
+    show("snapshot.frame.sha256", hashlib.sha256(frame).digest())
 
 
 def keys():

@@ -15,8 +15,8 @@ mod machine;
 #[path = "power_cut/trace.rs"]
 mod trace;
 
-#[path = "fixtures/v1.rs"]
-mod v1;
+#[path = "fixtures/versions.rs"]
+mod versions;
 
 use std::{
     collections::BTreeMap,
@@ -173,7 +173,7 @@ fn no_power_failure_hurts_a_migration() {
     let setup = Setup { traced: Some(trace::CALLS), ..Setup::default() };
     let mut start = None;
     let mut appliance = Appliance::of_folder(setup, |data, root_key| {
-        v1::unpack(data, root_key);
+        versions::unpack("v1", data, root_key);
         start = Some(Machine::of(data));
     });
     let start = start.expect("it was furnished");

@@ -190,61 +190,102 @@ def read_store(file, keys):
 # ---------------------------------------------------------------- generations
 
 def open_container(file, magic, keys):
-    if file[:8] != magic or int.from_bytes(file[8:12], "little") not in (1, 2):
-        raise Refused("not a container of format 1 or 2")
+    if file[:8] != magic or int.from_bytes(file[8:12], "little") not in (1, 2, 3):
+        raise Refused("not a container of formats 1 to 3")
     header, named = file[:128], (file[16:32], int.from_bytes(file[32:36], "little"))
     key = next((key.get(1) for key in keys if (key[0][0], key[0][1]) == named), None)
     if key is None or hkdf(b"", key, b"workrun v1 fingerprint", 8) != file[40:48]:
         raise Refused("it needs another key")
     stream_key = hkdf(file[48:80], key, b"workrun v1 stream", 32)
     chunks = [file[at:at + 65536 + 16] for at in range(128, len(file), 65536 + 16)]
-    frame = b"".join(
+    return b"".join(
         aead_open(stream_key, bytes(3) + number.to_bytes(8, "big") + bytes([number == len(chunks) - 1]), chunk, header)
         for number, chunk in enumerate(chunks))
+
+
+def unpack(frame):
     return subprocess.run(["zstd", "-dcq"], input=frame, stdout=subprocess.PIPE, check=True).stdout
 
 
-def read_items(plain, shortened):
-    """The tables of a dump: name to a list of key and value."""
-    at = 0
+class Reading:
+    """Numbers and bytes off the front of a content."""
 
-    def number():
-        nonlocal at
+    def __init__(self, data):
+        self.data, self.at = data, 0
+
+    def number(self):
         value = shift = 0
         while True:
-            byte = plain[at]
-            at += 1
+            byte = self.take(1)[0]
             value |= (byte & 127) << shift
             shift += 7
             if byte < 128:
                 return value
 
-    def take(length):
-        nonlocal at
-        at += length
-        return plain[at - length:at]
+    def take(self, length):
+        if self.at + length > len(self.data):
+            raise Refused("the content is cut off")
+        self.at += length
+        return self.data[self.at - length:self.at]
 
-    names, tables, records = [], {}, 0
+    def ended(self):
+        return self.at == len(self.data)
+
+
+def add(tables, name, key, value):
+    """A record of a table, whose keys rise."""
+    records = tables.setdefault(name, [])
+    if records and records[-1][0] >= key:
+        raise Refused("keys out of order")
+    if cbor(value)[1] != len(value):
+        raise Refused("a value is not one CBOR item")
+    records.append((key, value))
+
+
+def read_frames(content):
+    """The tables of a segment: name to a list of key and value."""
+    frames, tables = Reading(content), {}
+    while length := int.from_bytes(frames.take(4), "little"):
+        frame, together = Reading(unpack(frames.take(length))), {}
+        while not frame.ended():
+            name, records = frame.take(frame.number()).decode(), frame.number()
+            sizes = [frame.number() for _ in range(3)]
+            lengths, keys, values = (Reading(frame.take(size)) for size in sizes)
+            before = b""
+            for _ in range(records):
+                shared, rest, value = lengths.number(), lengths.number(), lengths.number()
+                if shared > len(before):
+                    raise Refused("a key shares more than there is")
+                before = before[:shared] + keys.take(rest)
+                add(tables, name, before, values.take(value))
+            if name in together or not (lengths.ended() and keys.ended() and values.ended()):
+                raise Refused("a part is not what it says")
+            together[name] = records
+        if "payloads" in together and "events" not in together:
+            raise Refused("payloads without their events")
+    if not frames.ended():
+        raise Refused("something follows the end")
+    return tables
+
+
+def read_items(plain, shortened):
+    """The same, of formats 1 and 2."""
+    items, names, tables, records = Reading(plain), [], {}, 0
     while True:
-        table = number()
+        table = items.number()
         if table:
-            shared = number() if shortened else 0
-            rest, value = number(), number()
+            shared = items.number() if shortened else 0
+            rest, value = items.number(), items.number()
             before = tables[names[table - 1]][-1][0] if shared else b""
-            key, value = before[:shared] + take(rest), take(value)
-            if tables[names[table - 1]] and tables[names[table - 1]][-1][0] >= key:
-                raise Refused("keys out of order")
-            if cbor(value)[1] != len(value):
-                raise Refused("a value is not one CBOR item")
-            tables[names[table - 1]].append((key, value))
+            add(tables, names[table - 1], before[:shared] + items.take(rest), items.take(value))
             records += 1
             continue
-        length = number()
+        length = items.number()
         if length == 0:
-            if number() != records or at != len(plain):
+            if items.number() != records or not items.ended():
                 raise Refused("the end names another number of records")
             return tables
-        names.append(take(length).decode())
+        names.append(items.take(length).decode())
         tables[names[-1]] = []
 
 
@@ -289,7 +330,7 @@ def follow_chain(tables, schema):
 
 
 def read_generation(folder, keys):
-    manifest, end = cbor(open_container((folder / "manifest").read_bytes(), b"WRKMANI\n", keys))
+    manifest, end = cbor(unpack(open_container((folder / "manifest").read_bytes(), b"WRKMANI\n", keys)))
     if manifest[0] != folder.name:
         raise Refused("the manifest is another generation's")
     records, boards = 0, []
@@ -300,8 +341,10 @@ def read_generation(folder, keys):
         file = files[0].read_bytes()
         if (len(file), blake3(file)) != (entry[4], entry[5]):
             raise Refused(f"{files[0].name} is not the file that the manifest names")
-        tables = read_items(open_container(file, b"WRKSEGM\n", keys), file[8] == 2)
-        if {name: len(found) for name, found in tables.items()} != entry[11]:
+        content = open_container(file, b"WRKSEGM\n", keys)
+        tables = read_frames(content) if file[8] > 2 else read_items(unpack(content), file[8] == 2)
+        counted = {name: len(found) for name, found in tables.items() if found}
+        if counted != {name: count for name, count in entry[11].items() if count}:
             raise Refused("the records are not those that the manifest counts")
         if follow_chain(tables, entry[6]) != (entry[9], entry[10]):
             raise Refused("the history ends otherwise than the manifest says")

@@ -31,7 +31,7 @@ use workrun::{
     clock::{Clock, Timestamp},
     ids::OrgId,
     seal::{Keyring, RootKey},
-    store::{Layout, Shelf, Store, Stores, key_of_file},
+    store::{Layout, Shapes, Shelf, Store, Stores, key_of_file},
 };
 
 /// How many are kept of a kind.
@@ -87,7 +87,8 @@ fn no_power_failure_costs_a_generation() {
         let listed = generations.list().map_err(|error| error.to_string())?;
         let progress = Progress::default();
         for generation in &listed {
-            let checked = verify(generation, stores.keyring(), 1, &progress).map_err(|error| error.to_string())?;
+            let checked = verify(generation, stores.keyring(), Shapes::unknown(), 1, &progress)
+                .map_err(|error| error.to_string())?;
             if !checked.findings.is_empty() {
                 return Err(format!("{} counts and is not whole: {:?}", generation.name, checked.findings));
             }
@@ -105,9 +106,9 @@ fn no_power_failure_costs_a_generation() {
             pin: false,
             level: 1,
             threads: 1,
+            shapes: Shapes::unknown(),
             zone: zone.clone(),
             leave_out: BTreeSet::new(),
-            long_texts: BTreeSet::new(),
         };
         let clock = Clock::fixed(Timestamp(1_900_000_000_000));
         let taken = take(&stores, &generations, &options, &clock, &progress)

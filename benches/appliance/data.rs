@@ -4,9 +4,9 @@ use std::{
     collections::{BTreeSet, HashMap},
     error::Error,
     fs,
-    io::{BufRead as _, BufReader, BufWriter, Write as _},
+    io::{self, BufRead as _, BufReader, BufWriter, Write as _},
     path::Path,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::Instant,
 };
 
@@ -16,7 +16,11 @@ use workrun::{
     hooks::{delivery, endpoint},
     ids::{CardId, CommentId, OrgId},
     seal::{Keyring, RootKey},
-    store::{Layout, Shelf, Store, history::Actor},
+    store::{
+        Layout, Shelf, Store,
+        dump::{DumpError, Frame, Unpacked},
+        history::Actor,
+    },
     text::{Comment, Title},
     work::{self, Command, NewCard, Place, WorkError},
 };
@@ -198,9 +202,21 @@ pub fn import(options: &Options) -> Outcome {
 /// Writes an organization's records into a plain file: what other programs are given to back up.
 pub fn dump(options: &Options) -> Outcome {
     let Opened { shelf, store } = open(options)?;
-    let mut out = BufWriter::new(fs::File::create(options.text("to")?)?);
-    let dumped = store.dump(&BTreeSet::new(), &mut out, &mut |_| {})?;
-    out.flush()?;
+    let out = Mutex::new(BufWriter::new(fs::File::create(options.text("to")?)?));
+    let dumped = store.dump(&BTreeSet::new(), 1, &Unpacked::default, &|frame, _| {
+        let frame = Frame::parse(frame.to_vec()).map_err(io::Error::other)?;
+        let mut out = out.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut write = |key: &[u8], value: &[u8]| {
+            for column in [key, value] {
+                out.write_all(&(column.len() as u32).to_le_bytes())?;
+                out.write_all(column)?;
+            }
+            Ok(())
+        };
+        let written: Result<(), DumpError> = frame.parts().try_for_each(|part| part.each(&mut write));
+        written.map_err(io::Error::other)
+    })?;
+    out.into_inner().unwrap_or_else(PoisonError::into_inner).flush()?;
     shelf.close();
     Ok(json!({ "record_bytes": dumped.bytes, "records": dumped.records() }))
 }

@@ -19,13 +19,15 @@ use crate::{
     control::Failure,
     ids::{base32, random_bytes},
     seal::{KeyKind, Keyring, RecoveryKey, RootKey, peek},
-    store::{Layout, Shelf, Store, StoreError, Stores, Table, key_of_file, make_folder},
+    store::{Layout, Shape, Shelf, Store, StoreError, Stores, Table, key_of_file, make_folder},
 };
 
 use super::{restoring, rotation};
 
 /// Facts about this appliance in the system store: `epoch`.
 const FACTS: Table<String, String> = Table::new("appliance_facts");
+/// What stands in these tables.
+pub const SHAPES: [Shape; 1] = [FACTS.shape()];
 
 /// An opened data folder.
 pub struct Foundation {

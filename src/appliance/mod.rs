@@ -11,6 +11,7 @@ mod offsite;
 mod restoring;
 mod rotation;
 mod serve;
+mod shapes;
 mod snapshots;
 mod vault;
 

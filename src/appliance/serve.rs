@@ -67,6 +67,7 @@ pub fn keeper(config: &Config, stores: &Arc<Stores>, clock: Clock, public_url: &
         window,
         level,
         threads,
+        shapes: &super::shapes::SHAPES,
         zone: config.time_zone.clone(),
         offsite: config.offsite.clone(),
         scratch: offsite_scratch(config),

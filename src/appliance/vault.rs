@@ -6,12 +6,14 @@ use minicbor::bytes::ByteVec;
 use tokio::runtime::Handle;
 
 use crate::{
-    store::{Store, StoreError, Table},
+    store::{Shape, Store, StoreError, Table},
     tls::{Vault, VaultError},
 };
 
 /// Certificates, keys and ACME accounts by name.
 const VAULT: Table<String, ByteVec> = Table::new("vault");
+/// What stands in these tables.
+pub const SHAPES: [Shape; 1] = [VAULT.shape()];
 
 /// Keeps certificates in the sealed system store.
 pub struct StoreVault {

@@ -29,13 +29,11 @@ use super::{
 };
 use crate::{
     clock::{Clock, Timestamp},
-    hooks::delivery,
     ids::OrgId,
     mail::{self, MailKind},
     people::{self, directory, reconcile, sagas},
     seal::{KeyKind, KeyState, Keyring, KeyringError, peek},
-    store::{Store, StoreError, Stores, key_of_file},
-    work,
+    store::{Shapes, Store, StoreError, Stores, key_of_file},
 };
 
 /// The language of mail to operators who chose none.
@@ -50,6 +48,8 @@ pub struct Settings {
     /// zstd's level.
     pub level: i32,
     pub threads: usize,
+    /// What the records of tables are.
+    pub shapes: &'static Shapes,
     /// The zone of the window and of the names.
     pub zone: TimeZone,
     /// Where a further copy goes, if anywhere.
@@ -171,9 +171,9 @@ impl Keeper {
             pin,
             level: self.settings.level,
             threads: self.settings.threads,
+            shapes: self.settings.shapes,
             zone: self.settings.zone.clone(),
             leave_out: left_out(),
-            long_texts: work::LONG_TEXTS.into_iter().chain(delivery::LONG_TEXTS).collect(),
         };
         let (stores, generations) = (Arc::clone(&self.stores), self.generations.clone());
         let lost = daily && !generations.keyring().exists() && generations.list()?.is_empty() && was_used(&stores);
@@ -396,10 +396,11 @@ impl Keeper {
         let (began, name) = (Instant::now(), generation.name.to_string());
         let (stores, generations, generation) =
             (Arc::clone(&self.stores), self.generations.clone(), generation.clone());
-        let (threads, progress) = (self.settings.threads, Arc::clone(&self.progress));
+        let (threads, shapes) = (self.settings.threads, self.settings.shapes);
+        let progress = Arc::clone(&self.progress);
         let checked = blocking(move || {
             let mirror = stores.keyring().open_mirror(generations.folder())?;
-            verify(&generation, &mirror, threads, &progress)
+            verify(&generation, &mirror, shapes, threads, &progress)
         })
         .await;
         self.progress.end();
@@ -434,7 +435,8 @@ impl Keeper {
         let _alone = self.alone()?;
         let began = Instant::now();
         let (stores, progress) = (Arc::clone(&self.stores), Arc::clone(&self.progress));
-        let checked = blocking(move || Ok(live::check(&stores, &progress))).await;
+        let shapes = self.settings.shapes;
+        let checked = blocking(move || Ok(live::check(&stores, shapes, &progress))).await;
         self.progress.end();
         let report = self.report(Kind::Live, String::new(), began, checked?);
         self.keep(report.clone(), "store").await;
@@ -465,10 +467,10 @@ impl Keeper {
             None => self.stores.keyring().open_mirror(self.generations.folder())?,
         };
         let scratch = self.stores.shelf().layout().root().join("rehearsal");
-        let (rehearsed, threads) = (generation.clone(), self.settings.threads);
+        let (rehearsed, threads, shapes) = (generation.clone(), self.settings.threads, self.settings.shapes);
         let progress = Arc::clone(&self.progress);
         let checked = blocking(move || {
-            let checked = settle::rehearse(&rehearsed, keys, &scratch, threads, &progress);
+            let checked = settle::rehearse(&rehearsed, keys, &scratch, shapes, threads, &progress);
             let removed = fs::remove_dir_all(&scratch);
             let checked = checked?;
             removed.map_err(|source| BackupError::Io { path: scratch, source })?;
@@ -498,6 +500,7 @@ impl Keeper {
         let (began, now) = (Instant::now(), self.clock.now());
         let stores = Arc::clone(&self.stores);
         let (from, progress) = (generation.clone(), Arc::clone(&self.progress));
+        let threads = self.settings.threads;
         let stamp = super::Name::new(now, &self.settings.zone);
         let (records, settled, previous) = blocking(move || {
             let keyring = stores.keyring();
@@ -512,7 +515,7 @@ impl Keeper {
             progress.begin(Step::Restoring, entry.plain_bytes);
             let fresh = place.with_extension("restoring");
             let _ = fs::remove_file(&fresh);
-            let filled = fill_one(&from, entry, keyring, &key, &fresh, &progress)?;
+            let filled = fill_one(&from, entry, keyring, &key, &fresh, threads, &progress)?;
             let present = stores.organization(org).ok();
             let settled =
                 settle::before_the_swap(&fresh, &key, present.as_deref(), now, from.name.as_str(), keep_tokens)?;

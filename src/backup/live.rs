@@ -5,18 +5,18 @@ use std::thread;
 use super::{Checked, Finding, Progress, Step, nice, segment::whose};
 use crate::{
     ids::OrgId,
-    store::{Store, StoreError, Stores, Walked, bytes_held},
+    store::{Shapes, Store, StoreError, Stores, Walked, bytes_held},
     work,
 };
 
 /// Reads every live store: each record, the history's chain, for organizations what the tables say of each other, and every
 /// checksum of those files that nobody uses at the moment. A store that cannot be read, or is not as it must be, is a finding; the others are read all the same.
-pub(super) fn check(stores: &Stores, progress: &Progress) -> Checked {
+pub(super) fn check(stores: &Stores, shapes: &Shapes, progress: &Progress) -> Checked {
     // A thread of its own: that of the pool serves others afterwards.
     thread::scope(|scope| {
         let checking = scope.spawn(|| {
             nice::be_nice();
-            check_all(stores, progress)
+            check_all(stores, shapes, progress)
         });
         checking.join().unwrap_or_else(|_| {
             let what = "reading the stores panicked".to_owned();
@@ -25,17 +25,17 @@ pub(super) fn check(stores: &Stores, progress: &Progress) -> Checked {
     })
 }
 
-fn check_all(stores: &Stores, progress: &Progress) -> Checked {
+fn check_all(stores: &Stores, shapes: &Shapes, progress: &Progress) -> Checked {
     let organizations = stores.organizations();
     let system = bytes_of(stores.system());
     progress.begin(Step::Verifying, system.unwrap_or_default());
     let mut checked = Checked::default();
-    one(stores.system(), None, progress, &mut checked);
+    one(stores.system(), None, shapes, progress, &mut checked);
     for org in organizations {
         match stores.organization(org) {
             Ok(store) => {
                 let before = checked.findings.len();
-                one(&store, Some(org), progress, &mut checked);
+                one(&store, Some(org), shapes, progress, &mut checked);
                 drop(store);
                 // A block that somebody has put back in an older state authenticates: only the checksums tell.
                 if checked.findings.len() == before
@@ -57,9 +57,9 @@ fn bytes_of(store: &Store) -> Result<u64, StoreError> {
     store.view(bytes_held)
 }
 
-fn one(store: &Store, org: Option<OrgId>, progress: &Progress, checked: &mut Checked) {
+fn one(store: &Store, org: Option<OrgId>, shapes: &Shapes, progress: &Progress, checked: &mut Checked) {
     checked.stores += 1;
-    match store.check_records(&mut |bytes| progress.add(bytes)) {
+    match store.check_records(shapes, &mut |bytes| progress.add(bytes)) {
         Ok(passed) => {
             checked.records += passed.tables.values().sum::<u64>();
             checked.bytes += passed.bytes;

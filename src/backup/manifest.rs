@@ -165,8 +165,8 @@ impl Manifest {
     /// Writes it into a generation's folder; it is on the disk when this returns.
     pub(super) fn write(&self, folder: &Path, key: &DataKey) -> Result<Sum, BackupError> {
         let path = folder.join(FILE);
-        let mut writer = Writer::create(&path, Kind::Manifest, key, 3, 0)?;
-        std::io::Write::write_all(&mut writer, &encode(self)).at(&path)?;
+        let mut writer = Writer::create(&path, Kind::Manifest, key)?;
+        zstd::stream::copy_encode(encode(self).as_slice(), &mut writer, zstd::DEFAULT_COMPRESSION_LEVEL).at(&path)?;
         writer.finish()
     }
 
@@ -177,13 +177,19 @@ impl Manifest {
     pub fn read(folder: &Path, keys: &Keyring) -> Result<Self, BackupError> {
         let path = folder.join(FILE);
         let damaged = |what: String| BackupError::Damaged { path: path.clone(), what };
-        let mut reader = Reader::open(&path, Kind::Manifest, keys, false)?;
+        let reader = Reader::open(&path, Kind::Manifest, keys, false)?;
         if reader.clear.key_id != keys.system_key().id() {
             return Err(damaged("another key than the system's seals it".to_owned()));
         }
         let mut bytes = Vec::new();
-        (&mut reader).take(LARGEST).read_to_end(&mut bytes).map_err(|error| damaged(error.to_string()))?;
-        reader.finish()?;
+        let mut decoder = zstd::Decoder::new(reader).at(&path)?;
+        (&mut decoder).take(LARGEST).read_to_end(&mut bytes).map_err(|error| damaged(error.to_string()))?;
+        // What the decoder has read ahead is no part of its frame.
+        let ahead = decoder.finish();
+        if !ahead.buffer().is_empty() {
+            return Err(damaged("it is longer than its content".to_owned()));
+        }
+        ahead.into_inner().finish()?;
         let manifest: Self = decode("manifest", &bytes).map_err(|error| damaged(error.to_string()))?;
         let name = folder.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
         if manifest.name != name.strip_suffix(PARTIAL).unwrap_or(&name) {

@@ -7,11 +7,13 @@ use minicbor::{Decode, Encode};
 use crate::{
     clock::Timestamp,
     ids::OrgId,
-    store::{Order, Read, Span, StoreError, Table, Txn},
+    store::{Order, Read, Shape, Span, StoreError, Table, Txn},
 };
 
 /// Reports by number, in the system's store.
 const REPORTS: Table<u64, Report> = Table::new("backup_reports");
+/// What stands in these tables.
+pub const SHAPES: [Shape; 1] = [REPORTS.shape()];
 /// Reports that are kept: a year of daily ones with some to spare.
 const KEPT: u64 = 500;
 

@@ -1,13 +1,9 @@
 //! Filling stores from a generation, beside whatever stands: nothing is replaced here.
 
 use std::{
-    fs, io,
+    fs,
     path::Path,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-        mpsc::sync_channel,
-    },
+    sync::atomic::{AtomicUsize, Ordering},
     thread,
 };
 
@@ -28,18 +24,9 @@ use crate::{
     },
 };
 
-/// Records on their way from the segment to the store.
-#[derive(Default)]
-struct Batch {
-    /// Keys and values, one after another.
-    bytes: Vec<u8>,
-    /// Of each record the table's number and name, and the lengths of key and value.
-    records: Vec<(usize, Arc<str>, usize, usize)>,
-}
-
-/// Bytes of records that go that way together.
-const BATCH_BYTES: usize = 256 * 1024;
-/// The cache of a store that is filled.
+/// Stores of this many bytes of records are filled by several threads.
+const LARGE: u64 = 16 << 20;
+/// The cache of a filled store while it is looked at.
 const CACHE_BYTES: usize = 8 << 20;
 
 /// A store that was filled.
@@ -53,7 +40,19 @@ pub struct Filled {
     pub bytes: u64,
 }
 
-/// Fills a new store at `target` from a segment, compares what came out with the manifest, and opens it once.
+/// What a load can fail by.
+enum Failed {
+    Segment(BackupError),
+    Store(DumpError),
+}
+
+impl From<DumpError> for Failed {
+    fn from(error: DumpError) -> Self {
+        Self::Store(error)
+    }
+}
+
+/// Fills a new store at `target` from a segment, in several threads if it is large, compares what came out with the manifest, and opens it once.
 ///
 /// # Errors
 /// [`BackupError`]; then there is no file at `target`.
@@ -63,9 +62,10 @@ pub fn fill_one(
     keys: &Keyring,
     key: &DataKey,
     target: &Path,
+    threads: usize,
     progress: &Progress,
 ) -> Result<Filled, BackupError> {
-    let result = fill_new(generation, entry, keys, key, target, progress);
+    let result = fill_new(generation, entry, keys, key, target, threads, progress);
     if result.is_err() {
         // Half a store is worth nothing; what was there before is elsewhere.
         let _ = fs::remove_file(target);
@@ -79,48 +79,19 @@ fn fill_new(
     keys: &Keyring,
     key: &DataKey,
     target: &Path,
+    threads: usize,
     progress: &Progress,
 ) -> Result<Filled, BackupError> {
     let path = generation.path.join(entry.file());
     let failed = |error| of_segment(&path, &whose(entry.org), error);
-    let mut loader = Loader::create(target, key, CACHE_BYTES).map_err(failed)?;
-    let loader = thread::scope(|scope| {
-        let (batches, taken) = sync_channel::<Batch>(4);
-        let loading = scope.spawn(move || {
-            for batch in taken {
-                let mut at = 0;
-                for (number, table, key, value) in batch.records {
-                    let (from, middle) = (at, at + key);
-                    at = middle + value;
-                    loader.take(number, &table, &batch.bytes[from..middle], &batch.bytes[middle..at])?;
-                }
-            }
-            Ok(loader)
-        });
-        let (mut batch, mut named) = (Batch::default(), Vec::<Arc<str>>::new());
-        let read = segment::read(&path, entry, keys, false, progress, &mut |number, table, key, value| {
-            while named.len() <= number {
-                named.push(Arc::from(table));
-            }
-            if *named[number] != *table {
-                named[number] = Arc::from(table);
-            }
-            batch.bytes.extend_from_slice(key);
-            batch.bytes.extend_from_slice(value);
-            batch.records.push((number, Arc::clone(&named[number]), key.len(), value.len()));
-            if batch.bytes.len() < BATCH_BYTES {
-                return Ok(());
-            }
-            // Who loads has gone only after a failure, which is told below.
-            batches.send(std::mem::take(&mut batch)).map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe).into())
-        });
-        let _ = batches.send(batch);
-        drop(batches);
-        let loaded = loading.join().unwrap_or(Err(DumpError::Malformed("loading it panicked"))).map_err(failed);
-        // A disk that refuses is the cause of a pipe that breaks.
-        let loader = loaded?;
-        read.map(|()| loader)
-    })?;
+    let mut loader = Loader::create(target, key).map_err(failed)?;
+    let lanes = if threads > 1 && entry.plain_bytes >= LARGE { threads } else { 0 };
+    loader
+        .fill(lanes, |take| segment::hand_over(&path, entry, keys, progress, take).map_err(Failed::Segment))
+        .map_err(|error| match error {
+            Failed::Segment(error) => error,
+            Failed::Store(error) => failed(error),
+        })?;
     loader.finish(u64::from_le_bytes(random_bytes())).map_err(failed)?;
     let wrong = |source: StoreError| BackupError::Store { whose: whose(entry.org), source };
     let store = Store::open(target, key.clone(), CACHE_BYTES).map_err(wrong)?;
@@ -175,7 +146,7 @@ pub fn fill(
                             Some(org) => (layout.organization(org), layout.organization_store(org)),
                         };
                         make_folder(&folder).at(&folder)?;
-                        fill_one(generation, entry, keys, key, &target, progress)
+                        fill_one(generation, entry, keys, key, &target, threads, progress)
                     };
                     match one() {
                         Ok(one) => filled.lock().push(one),

@@ -1,4 +1,4 @@
-//! The container of manifests and segments: a header in the clear, then a zstd frame (RFC 8878) in a sealed stream.
+//! The container of manifests and segments: a header in the clear, then a sealed stream.
 
 use std::{
     fs::{File, OpenOptions},
@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// The format that this version writes, and the newest it reads.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 const HEADER: usize = 128;
 
 /// What a sealed file is.
@@ -110,53 +110,30 @@ fn header(kind: Kind, key: &DataKey, id: &[u8; 32]) -> [u8; HEADER] {
     header
 }
 
-type Sink = stream::Sealing<BufWriter<Summing<File>>>;
-
 /// A sealed file in the making.
 pub(super) struct Writer {
     path: PathBuf,
-    encoder: zstd::Encoder<'static, Sink>,
-    /// Whether threads of its own compress: then the level may change on the way.
-    has_workers: bool,
+    out: stream::Sealing<BufWriter<Summing<File>>>,
     /// The stream's id.
     pub id: [u8; 32],
 }
 
 impl Writer {
-    /// Makes a new file. `level` is zstd's; `workers` threads of its own compress, or none.
-    pub fn create(path: &Path, kind: Kind, key: &DataKey, level: i32, workers: u32) -> Result<Self, BackupError> {
+    /// Makes a new file.
+    pub fn create(path: &Path, kind: Kind, key: &DataKey) -> Result<Self, BackupError> {
         let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).at(path)?;
         let id = random_bytes::<32>();
         let header = header(kind, key, &id);
         let mut out = BufWriter::with_capacity(256 * 1024, Summing::new(file));
         out.write_all(&header).at(path)?;
-        let encoder = || {
-            let mut encoder = zstd::Encoder::new(key.sealing(&id, &header, out), level)?;
-            if workers > 0 {
-                // Two bounded jobs in flight, whatever the level's window would take.
-                encoder.multithread(workers)?;
-                encoder.set_parameter(zstd::stream::raw::CParameter::JobSize(1 << 20))?;
-            }
-            Ok(encoder)
-        };
-        Ok(Self { path: path.to_owned(), encoder: encoder().at(path)?, has_workers: workers > 0, id })
-    }
-
-    /// Compresses what comes at another level, where that can be changed.
-    pub fn set_level(&mut self, level: i32) -> io::Result<()> {
-        if self.has_workers {
-            self.encoder.set_parameter(zstd::stream::raw::CParameter::CompressionLevel(level))?;
-        }
-        Ok(())
+        Ok(Self { path: path.to_owned(), out: key.sealing(&id, &header, out), id })
     }
 
     /// Ends the file; it is on the disk when this returns, its name when the folder is synced.
     pub fn finish(self) -> Result<Sum, BackupError> {
-        let Self { path, encoder, .. } = self;
+        let Self { path, out, .. } = self;
         let finish = || {
-            let mut out = encoder.finish()?.finish()?;
-            out.flush()?;
-            let summing = out.into_inner().map_err(io::IntoInnerError::into_error)?;
+            let summing = out.finish()?.into_inner().map_err(io::IntoInnerError::into_error)?;
             summing.inner.sync_all()?;
             Ok(summing.sum())
         };
@@ -166,21 +143,18 @@ impl Writer {
 
 impl Write for Writer {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.encoder.write(bytes)
+        self.out.write(bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        // A flush in the middle would end blocks early and cost room.
-        Ok(())
+        self.out.flush()
     }
 }
-
-type Source = BufReader<stream::Opening<Summing<BufReader<File>>>>;
 
 /// A sealed file that is read.
 pub(super) struct Reader {
     path: PathBuf,
-    decoder: zstd::Decoder<'static, Source>,
+    from: stream::Opening<Summing<BufReader<File>>>,
     pub clear: Clear,
 }
 
@@ -206,16 +180,15 @@ impl Reader {
         if key.fingerprint() != clear.fingerprint {
             return Err(no_key(format!("it needs key {}, the keyring holds {}", clear.fingerprint, key.fingerprint())));
         }
-        let decoder =
-            zstd::Decoder::with_buffer(BufReader::with_capacity(stream::CHUNK, key.opening(&clear.id, &header, from)));
-        Ok(Self { path: path.to_owned(), decoder: decoder.at(path)?, clear })
+        let from = key.opening(&clear.id, &header, from);
+        Ok(Self { path: path.to_owned(), from, clear })
     }
 
     /// The sum of the file's bytes, once it has been read to its end.
     pub fn finish(mut self) -> Result<Sum, BackupError> {
         let mut rest = [0; 64];
         match self.read(&mut rest) {
-            Ok(0) => Ok(self.decoder.finish().into_inner().into_inner().sum()),
+            Ok(0) => Ok(self.from.into_inner().sum()),
             Ok(_) => Err(BackupError::Damaged { path: self.path, what: "it is longer than its content".to_owned() }),
             Err(source) => Err(BackupError::Io { path: self.path, source }),
         }
@@ -259,7 +232,7 @@ pub(super) fn peek(path: &Path, kind: Kind) -> Result<Clear, BackupError> {
 
 impl Read for Reader {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        self.decoder.read(out)
+        self.from.read(out)
     }
 }
 
@@ -287,5 +260,5 @@ mod tests {
         assert_eq!(again.finish().unwrap(), sealed);
     }
 
-    const CHUNK: &str = "5ace754e013ab75f51df10d647aff4b9d561d2cb27";
+    const CHUNK: &str = "5ace754e01c59e05446890153f34eb3d9bdf547ad1";
 }

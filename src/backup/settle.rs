@@ -16,7 +16,7 @@ use crate::{
     ids::{BoardId, OrgId, UserId},
     people::{self, PeopleError, members, restored},
     seal::{DataKey, Keyring},
-    store::{Layout, Store, StoreError, Stores, Txn, make_folder},
+    store::{Layout, Shapes, Store, StoreError, Stores, Txn, make_folder},
     work,
 };
 
@@ -141,6 +141,7 @@ pub(super) fn rehearse(
     generation: &Generation,
     keys: Keyring,
     scratch: &Path,
+    shapes: &Shapes,
     threads: usize,
     progress: &Progress,
 ) -> Result<Checked, BackupError> {
@@ -161,7 +162,7 @@ pub(super) fn rehearse(
         };
         let Some(key) = key else { continue };
         let store = open_at(&path, &key, one.org)?;
-        let read = look(&store, one.org, progress);
+        let read = look(&store, one.org, shapes, progress);
         store.close();
         checked.stores += 1;
         checked.records += one.records;
@@ -172,9 +173,14 @@ pub(super) fn rehearse(
 }
 
 /// Reads a store whole, and its boards as a page would.
-fn look(store: &Arc<Store>, org: Option<OrgId>, progress: &Progress) -> Result<Vec<Finding>, StoreError> {
+fn look(
+    store: &Arc<Store>,
+    org: Option<OrgId>,
+    shapes: &Shapes,
+    progress: &Progress,
+) -> Result<Vec<Finding>, StoreError> {
     let mut findings = Vec::new();
-    if let Err(error) = store.check_records(&mut |bytes| progress.add(bytes)) {
+    if let Err(error) = store.check_records(shapes, &mut |bytes| progress.add(bytes)) {
         findings.push(Finding { org, what: error.to_string() });
     }
     if org.is_some() {

@@ -24,7 +24,7 @@ use crate::{
     clock::{Clock, Timestamp},
     ids::OrgId,
     seal::DataKey,
-    store::{StoreError, Stores},
+    store::{Shapes, StoreError, Stores},
 };
 
 /// Generations that a segment may be linked into after the one that wrote it.
@@ -33,7 +33,7 @@ const LINKED_MAX: u32 = 3;
 const READ_BACK_WITHIN: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// and is read back again, while it is linked, after this.
 const READ_BACK_AGAIN: Duration = Duration::from_secs(36 * 60 * 60);
-/// Stores from this many bytes on are compressed by threads of their own.
+/// Files from this many bytes on are read by several threads.
 const LARGE: u64 = 16 << 20;
 
 /// What is to be taken, and how.
@@ -49,10 +49,10 @@ pub struct Options {
     pub threads: usize,
     /// The appliance's zone, for the name.
     pub zone: TimeZone,
+    /// What the records of tables are.
+    pub shapes: &'static Shapes,
     /// Tables that are in no generation.
     pub leave_out: BTreeSet<&'static str>,
-    /// Tables of long text, which are worth more compressing than others.
-    pub long_texts: BTreeSet<&'static str>,
 }
 
 /// A generation that was taken.
@@ -334,10 +334,9 @@ impl Taker<'_> {
             drop(store);
             return Ok(Outcome::Ready(Ready { entry: self.settled(entry), to_read }));
         }
-        let several = length >= LARGE && self.options.threads > 1;
-        let workers = if several { u32::try_from(self.options.threads).unwrap_or(1) } else { 0 };
-        let packing = Packing { level: self.options.level, workers, long_texts: &self.options.long_texts };
-        let entry = segment::write(self.folder, org, &store, key, packing, &self.options.leave_out, self.progress)?;
+        let threads = if length >= LARGE { self.options.threads } else { 1 };
+        let packing = Packing { level: self.options.level, threads, leave_out: &self.options.leave_out };
+        let entry = segment::write(self.folder, org, &store, key, packing, self.progress)?;
         drop(store);
         Ok(Outcome::Ready(Ready { entry: self.settled(entry), to_read: true }))
     }
@@ -380,7 +379,7 @@ impl Taker<'_> {
         let to_read: Vec<usize> = (0..ready.len()).filter(|at| ready[*at].to_read).collect();
         let entries: Vec<&Entry> = to_read.iter().map(|at| &ready[*at].entry).collect();
         self.progress.begin(Step::Verifying, entries.iter().map(|entry| entry.plain_bytes).sum());
-        let wrong = read_back(self.folder, &entries, mirror, self.options.threads, self.progress);
+        let wrong = read_back(self.folder, &entries, mirror, self.options.shapes, self.options.threads, self.progress);
         let mut lost = Vec::new();
         for at in &to_read {
             ready[*at].entry.read_back_at = self.now;
@@ -403,7 +402,9 @@ impl Taker<'_> {
             let anew = Taker { before: None, ..*self };
             match anew.one(org, 0)? {
                 Outcome::Ready(mut fresh) => {
-                    if let Some((_, error)) = read_back(self.folder, &[&fresh.entry], mirror, 1, self.progress).pop() {
+                    if let Some((_, error)) =
+                        read_back(self.folder, &[&fresh.entry], mirror, self.options.shapes, 1, self.progress).pop()
+                    {
                         return Err(error);
                     }
                     fresh.entry.read_back_at = self.now;

@@ -17,7 +17,7 @@ use crate::{
     ids::OrgId,
     seal::{KeyKind, Keyring, RootKey},
     store::{
-        Layout, Order, Shelf, Span, Store, StoreError, Stores, Table,
+        Layout, Order, Shapes, Shelf, Span, Store, StoreError, Stores, Table,
         history::{Actor, Room, append},
     },
 };
@@ -90,9 +90,9 @@ impl House {
             pin: false,
             level: 3,
             threads: 2,
+            shapes: Shapes::unknown(),
             zone: TimeZone::get("Asia/Tokyo").unwrap(),
             leave_out: BTreeSet::from(["sign_in_secrets"]),
-            long_texts: BTreeSet::from(["texts"]),
         }
     }
 
@@ -105,7 +105,7 @@ impl House {
     }
 
     fn check(&self, generation: &Generation) -> Result<Checked, BackupError> {
-        verify(generation, self.stores.keyring(), 2, &self.progress)
+        verify(generation, self.stores.keyring(), Shapes::unknown(), 2, &self.progress)
     }
 
     fn names(&self) -> Vec<String> {
@@ -393,14 +393,14 @@ fn an_older_keyring_is_noticed() {
     let second = house.take();
     fs::write(house.generations.keyring(), older).unwrap();
     let mirror = house.stores.keyring().open_mirror(house.generations.folder()).unwrap();
-    let findings = verify(&second.generation, &mirror, 1, &house.progress).unwrap().findings;
+    let findings = verify(&second.generation, &mirror, Shapes::unknown(), 1, &house.progress).unwrap().findings;
     assert!(findings.iter().any(|finding| finding.what.contains("older")), "{findings:?}");
     assert!(findings.iter().any(|finding| finding.org == Some(org)), "{findings:?}");
     // The next snapshot repairs it.
     house.clock.advance(DAY);
     let third = house.take();
     let mirror = house.stores.keyring().open_mirror(house.generations.folder()).unwrap();
-    assert_eq!(verify(&third.generation, &mirror, 1, &house.progress).unwrap().findings, []);
+    assert_eq!(verify(&third.generation, &mirror, Shapes::unknown(), 1, &house.progress).unwrap().findings, []);
 }
 
 /// A key that an off-site generation may need is not destroyed while nobody knows what is there.
@@ -412,6 +412,7 @@ async fn keys_stay_while_the_off_site_copy_was_not_seen() {
         window: (jiff::civil::time(12, 0, 0, 0), jiff::civil::time(13, 0, 0, 0)),
         level: 1,
         threads: 1,
+        shapes: Shapes::unknown(),
         zone: TimeZone::UTC,
         offsite: Some(crate::config::Offsite {
             bucket: "nowhere".to_owned(),
@@ -453,6 +454,7 @@ async fn a_keeper_keeps_keys_in_use_and_notices_an_unmounted_folder() {
         window: (jiff::civil::time(12, 0, 0, 0), jiff::civil::time(13, 0, 0, 0)),
         level: 1,
         threads: 1,
+        shapes: Shapes::unknown(),
         zone: TimeZone::UTC,
         offsite: None,
         scratch: house.folder.path().join("offsite"),
@@ -505,7 +507,7 @@ fn a_generation_becomes_stores_again() {
         let (before, after) = (house.stores.organization(*org).unwrap(), again.organization(*org).unwrap());
         assert_eq!(notes(&before), notes(&after));
         assert_ne!(before.standing().unwrap().0, after.standing().unwrap().0, "another lineage");
-        after.check_records(&mut |_| {}).unwrap();
+        after.check_records(Shapes::unknown(), &mut |_| {}).unwrap();
     }
     assert!(again.organization(house.orgs[2]).is_err(), "an erased organization does not come back");
 
@@ -519,7 +521,7 @@ fn a_generation_becomes_stores_again() {
     let one = |org: OrgId| {
         let entry = manifest.entry(Some(org)).unwrap();
         let key = house.stores.keyring().organization_key(org).unwrap();
-        fill_one(&generation, entry, house.stores.keyring(), &key, &target, &house.progress)
+        fill_one(&generation, entry, house.stores.keyring(), &key, &target, 2, &house.progress)
     };
     assert!(matches!(one(house.orgs[0]), Err(BackupError::Damaged { .. })));
     assert!(!target.exists());

@@ -8,7 +8,7 @@ use std::{
 use parking_lot::Mutex;
 
 use super::{BackupError, Entry, Finding, Generation, Manifest, Progress, Step, segment};
-use crate::seal::Keyring;
+use crate::{seal::Keyring, store::Shapes};
 
 /// What a verification read, and what it found.
 #[derive(Clone, Debug, Default)]
@@ -25,6 +25,7 @@ pub(super) fn read_back(
     folder: &Path,
     entries: &[&Entry],
     keys: &Keyring,
+    shapes: &Shapes,
     threads: usize,
     progress: &Progress,
 ) -> Vec<(usize, BackupError)> {
@@ -39,9 +40,7 @@ pub(super) fn read_back(
                     entries.get(at).map(|entry| (at, entry))
                 } {
                     let path = folder.join(entry.file());
-                    if let Err(error) =
-                        segment::read(&path, entry, keys, threads < 2, progress, &mut |_, _, _, _| Ok(()))
-                    {
+                    if let Err(error) = segment::read(&path, entry, keys, shapes, threads, progress) {
                         wrong.lock().push((at, error));
                     }
                 }
@@ -61,6 +60,7 @@ pub(super) fn read_back(
 pub fn verify(
     generation: &Generation,
     keys: &Keyring,
+    shapes: &Shapes,
     threads: usize,
     progress: &Progress,
 ) -> Result<Checked, BackupError> {
@@ -69,7 +69,7 @@ pub fn verify(
     let entries: Vec<&Entry> =
         manifest.entries.iter().filter(|entry| entry.org.is_none_or(|org| !erased.contains(&org))).collect();
     progress.begin(Step::Verifying, entries.iter().map(|entry| entry.plain_bytes).sum());
-    let wrong = read_back(&generation.path, &entries, keys, threads, progress);
+    let wrong = read_back(&generation.path, &entries, keys, shapes, threads, progress);
     progress.end();
     let mut checked = Checked {
         stores: entries.len() as u64,

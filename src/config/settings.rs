@@ -221,7 +221,7 @@ settings! {
     SNAPSHOT_WINDOW = "snapshot_window", Kind::Text, Preset::Value("12:00-13:00");
 
     /// How hard snapshots are compressed, as zstd counts it: 1 is quick, 19 is small.
-    SNAPSHOT_LEVEL = "snapshot_level", Kind::Integer { min: 1, max: 19, unit: "level" }, Preset::Value("3");
+    SNAPSHOT_LEVEL = "snapshot_level", Kind::Integer { min: 1, max: 19, unit: "level" }, Preset::Value("2");
 
     /// How many threads a snapshot, a verification or a restore takes. While the appliance serves, one core is left to it.
     SNAPSHOT_THREADS = "snapshot_threads", Kind::Integer { min: 1, max: 64, unit: "threads" }, Preset::Value("2");

@@ -8,7 +8,7 @@ use super::{mapping, payload, target::Target};
 use crate::{
     clock::Timestamp,
     ids::{CardId, DeliveryId, HookId},
-    store::{Order, Read, Span, StoreError, Table, Txn, history::Actor},
+    store::{Order, Read, Shape, Span, StoreError, Table, Txn, history::Actor},
     text::Title,
     work::{self, Command, NewCard, Outcome as WorkOutcome, WorkError},
 };
@@ -17,8 +17,6 @@ use crate::{
 const DELIVERIES: Table<DeliveryId, Delivery> = Table::new("deliveries");
 /// Bodies as they were received, by delivery.
 const BODIES: Table<DeliveryId, Body> = Table::new("delivery_bodies");
-/// Tables whose records are long text.
-pub const LONG_TEXTS: [&str; 1] = [BODIES.name()];
 /// Deliveries of an endpoint.
 const BY_HOOK: Table<(HookId, DeliveryId), ()> = Table::new("deliveries_by_hook");
 /// Which delivery brought an endpoint's sender's id last. By the id as it is: many senders count or begin with the time,
@@ -26,6 +24,9 @@ const BY_HOOK: Table<(HookId, DeliveryId), ()> = Table::new("deliveries_by_hook"
 const SENDER_IDS: Table<(HookId, String), DeliveryId> = Table::new("sender_ids");
 /// The last delivery whose sender's id was forgotten.
 const FORGOTTEN: Table<(), DeliveryId> = Table::new("sender_ids_forgotten");
+/// What stands in these tables.
+pub const SHAPES: [Shape; 5] =
+    [DELIVERIES.shape(), BODIES.shape(), BY_HOOK.shape(), SENDER_IDS.shape(), FORGOTTEN.shape()];
 
 /// For how long a repeated id is known again: the longest retry schedule seen lasts 75 hours.
 const REMEMBERED: Duration = Duration::from_secs(5 * 86_400);

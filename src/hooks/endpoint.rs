@@ -7,7 +7,7 @@ use crate::{
     clock::Timestamp,
     ids::{BoardId, HookId, OrgId, Secret, base32, from_base32},
     store::{
-        Order, Read, Span, StoreError, Table, Txn,
+        Order, Read, Shape, Span, StoreError, Table, Txn,
         history::{Actor, Room, append},
     },
     work,
@@ -17,6 +17,8 @@ use crate::{
 const HOOKS: Table<HookId, Hook> = Table::new("hooks");
 /// Endpoints by the BLAKE3 of their address' secret.
 const BY_SECRET: Table<[u8; 32], HookId> = Table::new("hook_secrets");
+/// What stands in these tables.
+pub const SHAPES: [Shape; 2] = [HOOKS.shape(), BY_SECRET.shape()];
 
 /// What happened to endpoints. Written once and never changed.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]

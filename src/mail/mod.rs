@@ -15,4 +15,4 @@ mod wary;
 /// Tables that are in no generation: mail that was not sent then is not sent later.
 pub const NOT_IN_GENERATIONS: [&str; 2] = ["outbox", "outbox_due"];
 
-pub use outbox::{Line, Mail, MailKind, due, line, lines, purge_old, queue, queue_decoy, settle, waiting};
+pub use outbox::{Line, Mail, MailKind, SHAPES, due, line, lines, purge_old, queue, queue_decoy, settle, waiting};

@@ -8,13 +8,15 @@ use super::schedule;
 use crate::{
     clock::Timestamp,
     ids::MailId,
-    store::{Order, Read, Span, StoreError, Table, Txn},
+    store::{Order, Read, Shape, Span, StoreError, Table, Txn},
 };
 
 /// Mail by id, in whichever store's matters it is about.
 const OUTBOX: Table<MailId, Mail> = Table::new("outbox");
 /// Mail that waits, by when it is due.
 const DUE: Table<(Timestamp, MailId), ()> = Table::new("outbox_due");
+/// What stands in these tables.
+pub const SHAPES: [Shape; 2] = [OUTBOX.shape(), DUE.shape()];
 /// Sent and given-up mail is forgotten after this long.
 const KEPT: Duration = Duration::from_secs(14 * 24 * 60 * 60);
 

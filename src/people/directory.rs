@@ -8,7 +8,7 @@ use minicbor::{Decode, Encode};
 use crate::{
     clock::Timestamp,
     ids::{OrgId, UserId},
-    store::{Order, Read, Span, StoreError, Table, Txn},
+    store::{Order, Read, Shape, Span, StoreError, Table, Txn},
     text::MailAddress,
 };
 
@@ -20,6 +20,8 @@ const BY_MAIL: Table<[u8; 32], UserId> = Table::new("users_by_mail");
 const ORGANIZATIONS: Table<OrgId, Organization> = Table::new("organizations");
 /// Operators by user id.
 const OPERATORS: Table<UserId, Operator> = Table::new("operators");
+/// What stands in these tables.
+pub const SHAPES: [Shape; 4] = [USERS.shape(), BY_MAIL.shape(), ORGANIZATIONS.shape(), OPERATORS.shape()];
 
 /// A person on this appliance.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]

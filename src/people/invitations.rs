@@ -9,7 +9,7 @@ use crate::{
     clock::Timestamp,
     ids::{InvitationId, OrgId, Secret, UserId, base32, from_base32},
     mail::{self, MailKind},
-    store::{Order, Read, Span, StoreError, Table, Txn, history::Actor},
+    store::{Order, Read, Shape, Span, StoreError, Table, Txn, history::Actor},
     text::{MailAddress, Name},
 };
 
@@ -20,6 +20,8 @@ pub const LIFE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 pub const INVITATIONS: Table<InvitationId, Invitation> = Table::new("invitations");
 /// Invitations by the BLAKE3 of their link's secret.
 const BY_SECRET: Table<[u8; 32], InvitationId> = Table::new("invitation_secrets");
+/// What stands in these tables.
+pub const SHAPES: [Shape; 2] = [INVITATIONS.shape(), BY_SECRET.shape()];
 
 /// An invitation into the organization.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]

@@ -8,7 +8,7 @@ use minicbor::{Decode, Encode};
 use crate::{
     clock::Timestamp,
     ids::{Secret, UserId},
-    store::{Read, StoreError, Table, Txn},
+    store::{Read, Shape, StoreError, Table, Txn},
 };
 
 /// How long a link made by command can be used.
@@ -17,6 +17,8 @@ pub const LIFE: Duration = Duration::from_secs(15 * 60);
 pub const LIFE_FIRST: Duration = Duration::from_secs(24 * 60 * 60);
 
 const LINKS: Table<[u8; 32], Link> = Table::new("one_time_links");
+/// What stands in these tables.
+pub const SHAPES: [Shape; 1] = [LINKS.shape()];
 
 /// A link that was not used yet.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]

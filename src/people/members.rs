@@ -6,7 +6,7 @@ use super::{Event, PeopleError, Refusal, Role, quotas, record};
 use crate::{
     clock::Timestamp,
     ids::UserId,
-    store::{Order, Read, Span, StoreError, Table, Txn, history::Actor},
+    store::{Order, Read, Shape, Span, StoreError, Table, Txn, history::Actor},
     text::{MailAddress, Name},
 };
 
@@ -14,6 +14,8 @@ use crate::{
 pub const MEMBERS: Table<UserId, Member> = Table::new("members");
 /// The organization about itself.
 pub const SETTINGS: Table<(), Settings> = Table::new("settings");
+/// What stands in these tables.
+pub const SHAPES: [Shape; 2] = [MEMBERS.shape(), SETTINGS.shape()];
 
 /// A member of an organization.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]

@@ -22,7 +22,7 @@ pub mod tokens;
 
 pub use event::Event;
 pub use members::{Member, Settings, member};
-pub use quotas::{Quotas, quotas, set_quotas};
+pub use quotas::{Quotas, SHAPES as QUOTA_SHAPES, quotas, set_quotas};
 pub use refusal::{PeopleError, Refusal};
 pub use role::Role;
 

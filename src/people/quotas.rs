@@ -6,11 +6,13 @@ use super::{Event, PeopleError, record};
 use crate::{
     clock::Timestamp,
     limits,
-    store::{Read, StoreError, Table, Txn, history::Actor},
+    store::{Read, Shape, StoreError, Table, Txn, history::Actor},
 };
 
 /// The organization's own quotas; the defaults if there are none.
 const QUOTAS: Table<(), Quotas> = Table::new("quotas");
+/// What stands in these tables.
+pub const SHAPES: [Shape; 1] = [QUOTAS.shape()];
 
 /// What an organization may hold and send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]

@@ -10,11 +10,13 @@ use crate::{
     clock::Timestamp,
     ids::{OrgId, SagaId, UserId},
     mail::{self, MailKind},
-    store::{Order, Span, Store, StoreError, Stores, Table, Txn, history::Actor},
+    store::{Order, Shape, Span, Store, StoreError, Stores, Table, Txn, history::Actor},
     text::{MailAddress, Name},
 };
 
 const SAGAS: Table<SagaId, Saga> = Table::new("sagas");
+/// What stands in these tables.
+pub const SHAPES: [Shape; 1] = [SAGAS.shape()];
 /// What an organization's name is sealed for.
 const NAME_PURPOSE: &str = "workrun organization name";
 

@@ -8,7 +8,7 @@ use crate::{
     clock::Timestamp,
     ids::{Secret, SessionId, UserId},
     limits,
-    store::{Order, Read, Span, StoreError, Table, Txn},
+    store::{Order, Read, Shape, Span, StoreError, Table, Txn},
 };
 
 /// A session that is not used for this long ends.
@@ -20,6 +20,8 @@ const NOTED_EVERY: Duration = Duration::from_secs(60 * 60);
 
 const SESSIONS: Table<[u8; 32], Session> = Table::new("sessions");
 const BY_USER: Table<(UserId, SessionId), [u8; 32]> = Table::new("sessions_by_user");
+/// What stands in these tables.
+pub const SHAPES: [Shape; 2] = [SESSIONS.shape(), BY_USER.shape()];
 
 /// A signed-in browser.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]

@@ -14,7 +14,7 @@ use crate::{
     clock::Timestamp,
     ids::{Secret, UserId, random_bytes},
     mail::{self, MailKind},
-    store::{Read, StoreError, Table, Txn},
+    store::{Read, Shape, StoreError, Table, Txn},
     text::MailAddress,
 };
 
@@ -30,6 +30,8 @@ const TRIES_DAILY_MAX: u32 = 20;
 const PENDINGS: Table<[u8; 32], Pending> = Table::new("sign_in_pendings");
 /// Counts by (address' HMAC, what, bucket of time).
 const COUNTS: Table<([u8; 32], u8, u64), u32> = Table::new("sign_in_counts");
+/// What stands in these tables.
+pub const SHAPES: [Shape; 2] = [PENDINGS.shape(), COUNTS.shape()];
 const ASKED: u8 = 0;
 const TRIED: u8 = 1;
 

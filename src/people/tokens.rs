@@ -9,7 +9,7 @@ use crate::{
     clock::Timestamp,
     ids::{OrgId, Secret, TokenId, UserId, base32, from_base32},
     limits,
-    store::{Order, Read, Span, StoreError, Table, Txn, history::Actor},
+    store::{Order, Read, Shape, Span, StoreError, Table, Txn, history::Actor},
     text::Name,
 };
 
@@ -24,6 +24,8 @@ pub const LIFE_MAX: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 const TOKENS: Table<TokenId, Token> = Table::new("tokens");
 /// Tokens by the BLAKE3 of their secret.
 const BY_SECRET: Table<[u8; 32], TokenId> = Table::new("token_secrets");
+/// What stands in these tables.
+pub const SHAPES: [Shape; 2] = [TOKENS.shape(), BY_SECRET.shape()];
 
 /// An API token, without its secret.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]

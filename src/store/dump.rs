@@ -1,42 +1,46 @@
-//! A store's records as one stream of bytes, and back: what snapshots are made of. `docs/formats/snapshot.md` specifies it.
+//! A store's records as frames, and back: what snapshots are made of. `docs/formats/snapshot.md` specifies them.
 //!
-//! The stream is a sequence of items, all numbers being LEB128:
-//!
-//! - `0 ‖ length ‖ name`: the name of the next table; tables are counted from 1;
-//! - `table ‖ shared ‖ length of rest ‖ length of value ‖ rest ‖ value`: a record. Its key is the first `shared` bytes of the
-//!   table's key before it, and the rest; a table's records come in the order of their keys;
-//! - `0 ‖ 0 ‖ records`: the end, with the number of records before it.
-//!
-//! Tables come one after another, but for the history's two: an event is followed by its payload, so that a reader checks the
-//! chain as it goes. Keys of neighbours begin alike, ids of boards and times above all: written once, they cost neither
-//! compression nor hashing.
+//! A frame holds some records of one table; of the history's two tables it holds the same events, so that a reader follows
+//! the chain as it goes. Frames of one table come in the order of their keys, those of different tables as they are made:
+//! several threads read a store at once.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    io::{self, Write},
+    io,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+        mpsc::{SyncSender, TrySendError, sync_channel},
+    },
+    thread,
 };
 
-use redb::{ReadOnlyTable, ReadableTable as _, TableDefinition, TableHandle as _};
+use parking_lot::{Condvar, Mutex};
+use redb::{ReadTransaction, ReadableTable as _, ReadableTableMetadata as _, TableDefinition, TableHandle as _};
 
 use super::{
-    Store, StoreError, View,
+    Shapes, Store, StoreError, View,
     backend::{self, Health},
-    check::{Passed, RecordCheck},
+    check::{FrameCheck, Joined, Passed},
     facts, history,
     view::Bytes,
     writer::SCHEMA,
 };
 
+mod flusher;
+mod frame;
 mod items;
 mod loader;
 
-pub use items::{Item, Items, Keys};
+pub use flusher::Flusher;
+use frame::{Builder, Made};
+pub use frame::{FRAME_MAX, Frame, Part, Records};
+pub use items::{ItemFrames, Keys};
 pub use loader::Loader;
 
-/// Bytes that gather before they are written on.
-const WRITTEN_AT_ONCE: usize = 128 * 1024;
 /// Records between two looks at the disk's health.
 const HEALTH_EVERY: u64 = 1024;
+
 /// A dump or load did not come to its end.
 #[derive(Debug, thiserror::Error)]
 pub enum DumpError {
@@ -69,7 +73,7 @@ pub struct Dumped {
     pub commits: u64,
     /// Number and chain hash of the last event.
     pub last_event: (u64, [u8; 32]),
-    /// Records by table.
+    /// Records by table, of those that have any.
     pub tables: BTreeMap<String, u64>,
     /// Bytes of keys and values.
     pub bytes: u64,
@@ -83,183 +87,248 @@ impl Dumped {
     }
 }
 
-fn put_number(mut number: u64, out: &mut Vec<u8>) {
-    while number >= 0x80 {
-        out.push(number as u8 | 0x80);
-        number >>= 7;
-    }
-    out.push(number as u8);
-}
-
-/// Where a dump's bytes go.
-pub trait Target: Write {
-    /// What is written from here on is of this table, until the next begins.
+/// What becomes of a frame before it is put where all of them go: any number of threads pack at once.
+pub trait Pack {
+    /// The packed frame.
     ///
     /// # Errors
-    /// What the writer says.
-    fn begin_table(&mut self, _name: &str) -> io::Result<()> {
-        Ok(())
+    /// What keeps it from being packed.
+    fn pack<'p>(&'p mut self, frame: &'p [u8]) -> io::Result<&'p [u8]>;
+}
+
+/// Leaves frames as they are.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Unpacked;
+
+impl Pack for Unpacked {
+    fn pack<'p>(&'p mut self, frame: &'p [u8]) -> io::Result<&'p [u8]> {
+        Ok(frame)
     }
 }
 
-impl Target for Vec<u8> {}
-impl Target for io::BufWriter<std::fs::File> {}
-
-/// Where the records of a walk go.
-trait Sink {
-    /// A table begins.
-    fn table(&mut self, name: &str) -> Result<(), DumpError>;
-    /// A record of the `table`th table, from 0.
-    fn record(&mut self, table: usize, key: &[u8], value: &[u8]) -> Result<(), DumpError>;
+/// A frame of a job, and which one it is.
+struct Ticket {
+    made: Made,
+    job: usize,
+    number: u64,
 }
 
-/// Writes the stream.
-struct Stream<'a> {
-    out: &'a mut dyn Target,
-    gathered: Vec<u8>,
-    /// Each table's last key.
-    keys: Vec<Vec<u8>>,
-    /// Bytes of keys and values that nobody was told of yet.
-    untold: u64,
-    progress: &'a mut dyn FnMut(u64),
+/// Frames of a job are put in their order, whoever has packed them.
+struct InOrder {
+    state: Mutex<Turns>,
+    told: Condvar,
 }
 
-/// How many bytes two keys have in common from their beginning.
-fn shared(one: &[u8], other: &[u8]) -> usize {
-    one.iter().zip(other).take_while(|(a, b)| a == b).count()
+struct Turns {
+    /// Of each job the number of the frame whose turn it is.
+    next: Vec<u64>,
+    /// What failed first: nobody waits any more.
+    failure: Option<DumpError>,
 }
 
-impl<'a> Stream<'a> {
-    fn new(out: &'a mut dyn Target, progress: &'a mut dyn FnMut(u64)) -> Self {
-        Self { out, gathered: Vec::with_capacity(2 * WRITTEN_AT_ONCE), keys: Vec::new(), untold: 0, progress }
+impl InOrder {
+    fn new(jobs: usize) -> Self {
+        Self { state: Mutex::new(Turns { next: vec![0; jobs], failure: None }), told: Condvar::new() }
     }
 
-    fn write_on(&mut self) -> Result<(), DumpError> {
-        self.out.write_all(&self.gathered)?;
-        self.gathered.clear();
-        (self.progress)(std::mem::take(&mut self.untold));
-        Ok(())
-    }
-}
-
-impl Sink for Stream<'_> {
-    fn table(&mut self, name: &str) -> Result<(), DumpError> {
-        self.write_on()?;
-        self.out.begin_table(name)?;
-        self.gathered.push(0);
-        put_number(name.len() as u64, &mut self.gathered);
-        self.gathered.extend_from_slice(name.as_bytes());
-        self.keys.push(Vec::new());
+    fn put(&self, ticket: &Ticket, put: impl FnOnce() -> io::Result<()>) -> Result<(), DumpError> {
+        let mut state = self.state.lock();
+        while state.next[ticket.job] != ticket.number && state.failure.is_none() {
+            self.told.wait(&mut state);
+        }
+        if state.failure.is_some() {
+            return Err(io::Error::from(io::ErrorKind::BrokenPipe).into());
+        }
+        drop(state);
+        put()?;
+        self.state.lock().next[ticket.job] += 1;
+        self.told.notify_all();
         Ok(())
     }
 
-    fn record(&mut self, table: usize, key: &[u8], value: &[u8]) -> Result<(), DumpError> {
-        let before = &mut self.keys[table];
-        let shared = shared(before, key);
-        let rest = &key[shared..];
-        put_number(table as u64 + 1, &mut self.gathered);
-        put_number(shared as u64, &mut self.gathered);
-        put_number(rest.len() as u64, &mut self.gathered);
-        put_number(value.len() as u64, &mut self.gathered);
-        self.gathered.extend_from_slice(rest);
-        self.gathered.extend_from_slice(value);
-        before.truncate(shared);
-        before.extend_from_slice(rest);
-        self.untold += (key.len() + value.len()) as u64;
-        if self.gathered.len() >= WRITTEN_AT_ONCE { self.write_on() } else { Ok(()) }
+    fn fail(&self, error: DumpError) {
+        self.state.lock().failure.get_or_insert(error);
+        self.told.notify_all();
+    }
+
+    fn end(self) -> Result<(), DumpError> {
+        self.state.into_inner().failure.map_or(Ok(()), Err)
     }
 }
 
-/// Checks and forgets.
-struct Checking<'a> {
-    check: RecordCheck,
-    progress: &'a mut dyn FnMut(u64),
+/// Where the frames of one thread go.
+type Emit<'e> = &'e mut dyn FnMut(Ticket) -> Result<(), DumpError>;
+
+/// A table to walk, or two that are walked together.
+struct Job {
+    tables: Vec<String>,
+    records: u64,
 }
 
-impl Sink for Checking<'_> {
-    fn table(&mut self, name: &str) -> Result<(), DumpError> {
-        self.check.table(name);
-        Ok(())
-    }
-
-    fn record(&mut self, table: usize, key: &[u8], value: &[u8]) -> Result<(), DumpError> {
-        (self.progress)((key.len() + value.len()) as u64);
-        Ok(self.check.record(table, key, value)?)
-    }
-}
-
-/// Walks one state of a store, table by table.
-struct Walk<'a> {
-    sink: &'a mut dyn Sink,
-    tables: Vec<(String, u64)>,
-    bytes: u64,
+/// Walks one state of a store.
+struct Walk {
+    txn: ReadTransaction,
     health: Health,
+    jobs: Vec<Job>,
+    next: AtomicUsize,
+    counts: Mutex<BTreeMap<String, u64>>,
 }
 
-type OpenTable = ReadOnlyTable<Bytes, Bytes>;
-type Records<'t> = std::iter::Peekable<redb::Range<'t, Bytes, Bytes>>;
+fn open(txn: &ReadTransaction, name: &str) -> Result<redb::ReadOnlyTable<Bytes, Bytes>, DumpError> {
+    let definition: TableDefinition<'_, Bytes, Bytes> = TableDefinition::new(name);
+    txn.open_table(definition).map_err(redb_error)
+}
 
-impl Walk<'_> {
-    fn begin(&mut self, name: &str) -> Result<usize, DumpError> {
-        self.sink.table(name)?;
-        self.tables.push((name.to_owned(), 0));
-        Ok(self.tables.len() - 1)
-    }
-
-    fn record(&mut self, table: usize, key: &[u8], value: &[u8]) -> Result<(), DumpError> {
-        self.sink.record(table, key, value)?;
-        self.bytes += (key.len() + value.len()) as u64;
-        self.tables[table].1 += 1;
-        if self.tables[table].1.is_multiple_of(HEALTH_EVERY) && !self.health.is_sound() {
-            // Whoever opens the store afresh after a failure waits for everybody who reads it.
-            return Err(StoreError::Disk { reason: "the disk failed while the store was read".to_owned() }.into());
-        }
-        Ok(())
-    }
-
-    fn table(&mut self, name: &str, table: &OpenTable) -> Result<(), DumpError> {
-        let number = self.begin(name)?;
-        for record in table.iter().map_err(redb_error)? {
-            let (key, value) = record.map_err(redb_error)?;
-            self.record(number, key.value(), value.value())?;
-        }
-        Ok(())
-    }
-
-    /// Events, each with its payload after it.
-    fn history(&mut self, events: &OpenTable, payloads: Option<&OpenTable>) -> Result<(), DumpError> {
-        let number = self.begin(history::EVENTS.name())?;
-        let mut beside = match payloads {
-            Some(payloads) => {
-                let number = self.begin(history::PAYLOADS.name())?;
-                Some((number, payloads.iter().map_err(redb_error)?.peekable()))
+impl Walk {
+    fn new(txn: ReadTransaction, health: Health, leave_out: &BTreeSet<&str>) -> Result<Self, DumpError> {
+        let mut jobs: Vec<Job> = Vec::new();
+        for table in txn.list_tables().map_err(redb_error)? {
+            let name = table.name();
+            if leave_out.contains(name) || name == history::PAYLOADS.name() {
+                continue;
             }
+            let records = open(&txn, name)?.len().map_err(redb_error)?;
+            jobs.push(Job { tables: vec![name.to_owned()], records });
+        }
+        if txn.list_tables().map_err(redb_error)?.any(|table| table.name() == history::PAYLOADS.name()) {
+            let payloads = history::PAYLOADS.name().to_owned();
+            match jobs.iter_mut().find(|job| job.tables[0] == history::EVENTS.name()) {
+                Some(job) => {
+                    job.tables.push(payloads);
+                    job.records *= 2;
+                }
+                None => jobs.push(Job { tables: vec![payloads], records: 0 }),
+            }
+        }
+        // The large ones first: what is left at the end is small.
+        jobs.sort_by(|a, b| b.records.cmp(&a.records).then(a.tables.cmp(&b.tables)));
+        Ok(Self { txn, health, jobs, next: AtomicUsize::new(0), counts: Mutex::default() })
+    }
+
+    /// Walks the tables that nobody walks yet.
+    fn run(&self, emit: Emit<'_>) -> Result<(), DumpError> {
+        while let number = self.next.fetch_add(1, Ordering::Relaxed)
+            && let Some(job) = self.jobs.get(number)
+        {
+            let mut frames = 0;
+            let counts = self.one(job, &mut |made| {
+                frames += 1;
+                emit(Ticket { made, job: number, number: frames - 1 })
+            })?;
+            let counts = job.tables.iter().cloned().zip(counts).filter(|(_, records)| *records > 0);
+            self.counts.lock().extend(counts);
+        }
+        Ok(())
+    }
+
+    /// Walks the tables of one job, the second beside the first. Returns how many records each has.
+    fn one(&self, job: &Job, emit: &mut dyn FnMut(Made) -> Result<(), DumpError>) -> Result<Vec<u64>, DumpError> {
+        let mut builder = Builder::default();
+        let mut counts = Vec::new();
+        for name in &job.tables {
+            counts.push(0);
+            builder.table(name);
+        }
+        let first = open(&self.txn, &job.tables[0])?;
+        let second = job.tables.get(1).map(|name| open(&self.txn, name)).transpose()?;
+        let mut beside = match &second {
+            Some(second) => Some(second.iter().map_err(redb_error)?.peekable()),
             None => None,
         };
-        for event in events.iter().map_err(redb_error)? {
-            let (key, value) = event.map_err(redb_error)?;
-            self.record(number, key.value(), value.value())?;
-            if let Some((number, records)) = &mut beside {
-                self.payloads(*number, records, Some(key.value()))?;
+        for record in first.iter().map_err(redb_error)? {
+            let (key, value) = record.map_err(redb_error)?;
+            // Between two events, never between one and its payload.
+            if builder.is_full()
+                && let Some(made) = builder.take()
+            {
+                emit(made)?;
+            }
+            builder.push(0, key.value(), value.value());
+            counts[0] += 1;
+            if counts[0] % HEALTH_EVERY == 0 && !self.health.is_sound() {
+                // Whoever opens the store afresh after a failure waits for everybody who reads it.
+                return Err(StoreError::Disk { reason: "the disk failed while the store was read".to_owned() }.into());
+            }
+            let Some(records) = &mut beside else { continue };
+            while let Some(record) =
+                records.next_if(|record| record.as_ref().map_or(true, |(of, _)| of.value() <= key.value()))
+            {
+                let (key, value) = record.map_err(redb_error)?;
+                builder.push(1, key.value(), value.value());
+                counts[1] += 1;
             }
         }
-        match &mut beside {
-            Some((number, records)) => self.payloads(*number, records, None),
-            None => Ok(()),
+        for record in beside.into_iter().flatten() {
+            let (key, value) = record.map_err(redb_error)?;
+            builder.push(1, key.value(), value.value());
+            counts[1] += 1;
         }
+        builder.take().map_or(Ok(()), emit)?;
+        Ok(counts)
     }
 
-    /// The payloads up to that of an event, or all that are left.
-    fn payloads(&mut self, table: usize, records: &mut Records<'_>, upto: Option<&[u8]>) -> Result<(), DumpError> {
-        let belongs = |record: &Result<(redb::AccessGuard<'_, Bytes>, _), redb::StorageError>| match (record, upto) {
-            (Ok((key, _)), Some(upto)) => key.value() <= upto,
-            _ => true,
+    /// Walks everything in several threads. One that finds no table any more packs what others have read.
+    fn run_together<P: Pack>(
+        &self,
+        threads: usize,
+        packer: &(impl Fn() -> P + Sync),
+        put: &(impl Fn(&[u8], u64) -> io::Result<()> + Sync),
+    ) -> Result<(), DumpError> {
+        let (full, waiting) = sync_channel::<Ticket>(threads);
+        let (waiting, idle, order) = (Mutex::new(waiting), AtomicUsize::new(0), InOrder::new(self.jobs.len()));
+        let work = |full: SyncSender<Ticket>| -> Result<(), DumpError> {
+            let mut packer = packer();
+            let mut pack = |ticket: Ticket| {
+                let packed = packer.pack(&ticket.made.frame)?;
+                order.put(&ticket, || put(packed, ticket.made.content))
+            };
+            self.run(&mut |ticket| {
+                if idle.load(Ordering::Relaxed) == 0 {
+                    return pack(ticket);
+                }
+                match full.try_send(ticket) {
+                    Ok(()) => Ok(()),
+                    Err(TrySendError::Full(ticket) | TrySendError::Disconnected(ticket)) => pack(ticket),
+                }
+            })?;
+            drop(full);
+            idle.fetch_add(1, Ordering::Relaxed);
+            loop {
+                let ticket = waiting.lock().recv();
+                match ticket {
+                    Ok(ticket) => pack(ticket)?,
+                    Err(_) => return Ok(()),
+                }
+            }
         };
-        while let Some(record) = records.next_if(belongs) {
-            let (key, value) = record.map_err(redb_error)?;
-            self.record(table, key.value(), value.value())?;
-        }
-        Ok(())
+        thread::scope(|scope| {
+            for full in (0..threads).map(|_| full.clone()) {
+                let (work, order) = (&work, &order);
+                scope.spawn(move || {
+                    // redb gives up on some damage; whatever happens, nobody must wait for this thread for ever.
+                    let gave_up =
+                        || StoreError::Damaged { place: "the store", reason: "reading it gave up".to_owned() };
+                    let done = catch_unwind(AssertUnwindSafe(|| work(full)));
+                    if let Err(error) = done.unwrap_or_else(|_| Err(gave_up().into())) {
+                        order.fail(error);
+                    }
+                });
+            }
+            drop(full);
+        });
+        order.end()
+    }
+
+    fn finish(self, bytes: u64) -> Result<Dumped, DumpError> {
+        let state = View::new(self.txn);
+        Ok(Dumped {
+            schema: facts::schema(&state)?.unwrap_or(SCHEMA),
+            lineage: facts::lineage(&state)?,
+            commits: facts::commits(&state)?,
+            last_event: history::end(&state)?,
+            tables: self.counts.into_inner(),
+            bytes,
+        })
     }
 }
 
@@ -272,41 +341,60 @@ impl Store {
         self.view(|view| Ok((facts::lineage(view)?, facts::commits(view)?)))
     }
 
-    /// Writes every record of one committed state to `out`, but for the tables in `leave_out`. Writers go on meanwhile.
-    /// `progress` is told of the bytes of keys and values.
+    /// Makes frames of every record of one committed state, but for the tables in `leave_out`, in `threads` at once, each with
+    /// a packer of its own. Packed frames are given to `put`, with the bytes of keys and values in them: those of one table in
+    /// the order of its keys, and never two of them at once. Writers go on meanwhile.
     ///
     /// # Errors
     /// [`DumpError`].
-    pub fn dump(
+    pub fn dump<P: Pack>(
         &self,
         leave_out: &BTreeSet<&str>,
-        out: &mut dyn Target,
-        progress: &mut dyn FnMut(u64),
+        threads: usize,
+        packer: &(impl Fn() -> P + Sync),
+        put: &(impl Fn(&[u8], u64) -> io::Result<()> + Sync),
     ) -> Result<Dumped, DumpError> {
-        let mut stream = Stream::new(out, progress);
-        let dumped = self.walk(leave_out, &mut stream)?;
-        stream.gathered.extend_from_slice(&[0, 0]);
-        put_number(dumped.records(), &mut stream.gathered);
-        stream.write_on()?;
-        Ok(dumped)
+        let walk = self.walk(leave_out)?;
+        let bytes = AtomicU64::new(0);
+        let put = |packed: &[u8], content| {
+            bytes.fetch_add(content, Ordering::Relaxed);
+            put(packed, content)
+        };
+        if threads > 1 {
+            walk.run_together(threads, packer, &put)?;
+        } else {
+            let mut packer = packer();
+            walk.run(&mut |ticket| Ok(put(packer.pack(&ticket.made.frame)?, ticket.made.content)?))?;
+        }
+        walk.finish(bytes.into_inner())
     }
 
     /// Reads every record of one committed state, sees that each is one, and follows the history's chain to its end.
     ///
     /// # Errors
     /// [`DumpError`]: [`StoreError::Damaged`] or [`StoreError::Disk`] at the first that is not as it was written.
-    pub fn check_records(&self, progress: &mut dyn FnMut(u64)) -> Result<Passed, DumpError> {
-        let mut checking = Checking { check: RecordCheck::new(SCHEMA), progress };
-        let walked = self.walk(&BTreeSet::new(), &mut checking)?;
-        let passed = checking.check.finish()?;
-        if passed.last_event != walked.last_event {
-            let reason = format!(
-                "the store names {} as its last, its chain ends at {}",
-                walked.last_event.0, passed.last_event.0
-            );
+    pub fn check_records(&self, shapes: &Shapes, progress: &mut dyn FnMut(u64)) -> Result<Passed, DumpError> {
+        let walk = self.walk(&BTreeSet::new())?;
+        let (check, mut joined) = (FrameCheck::new(SCHEMA, shapes), Joined::new(SCHEMA));
+        walk.run(&mut |Ticket { made, .. }| {
+            let frame = Frame::parse(made.frame)?;
+            let looked = check.look(&frame)?;
+            joined.take(&frame, looked)?;
+            progress(made.content);
+            Ok(())
+        })?;
+        let passed = joined.finish()?;
+        let end = walk.finish(passed.bytes)?.last_event;
+        if passed.last_event != end {
+            let reason = format!("the store names {} as its last, its chain ends at {}", end.0, passed.last_event.0);
             return Err(StoreError::Damaged { place: "events", reason }.into());
         }
         Ok(passed)
+    }
+
+    fn walk(&self, leave_out: &BTreeSet<&str>) -> Result<Walk, DumpError> {
+        let database = self.opened()?;
+        Walk::new(database.begin_read().map_err(redb_error)?, database.health(), leave_out)
     }
 
     /// How many records each table holds.
@@ -314,7 +402,6 @@ impl Store {
     /// # Errors
     /// What the store says.
     pub fn records(&self) -> Result<BTreeMap<String, u64>, StoreError> {
-        use redb::ReadableTableMetadata as _;
         let database = self.opened()?;
         let txn = database.begin_read().map_err(StoreError::from_redb)?;
         let mut counts = BTreeMap::new();
@@ -324,37 +411,6 @@ impl Store {
             counts.insert(table.name().to_owned(), opened.len().map_err(StoreError::from_redb)?);
         }
         Ok(counts)
-    }
-
-    fn walk(&self, leave_out: &BTreeSet<&str>, sink: &mut dyn Sink) -> Result<Dumped, DumpError> {
-        let database = self.opened()?;
-        let state = View::new(database.begin_read().map_err(redb_error)?);
-        let mut names: Vec<String> =
-            state.txn.list_tables().map_err(redb_error)?.map(|table| table.name().to_owned()).collect();
-        names.retain(|name| !leave_out.contains(name.as_str()));
-        names.sort_unstable();
-        let open = |name: &str| {
-            let definition: TableDefinition<'_, Bytes, Bytes> = TableDefinition::new(name);
-            state.txn.open_table(definition).map_err(redb_error)
-        };
-        let mut walk = Walk { sink, tables: Vec::new(), bytes: 0, health: database.health() };
-        let payloads = names.iter().any(|name| name == history::PAYLOADS.name());
-        for name in &names {
-            if name == history::EVENTS.name() {
-                let payloads = if payloads { Some(open(history::PAYLOADS.name())?) } else { None };
-                walk.history(&open(name)?, payloads.as_ref())?;
-            } else if name != history::PAYLOADS.name() {
-                walk.table(name, &open(name)?)?;
-            }
-        }
-        Ok(Dumped {
-            schema: facts::schema(&state)?.unwrap_or(SCHEMA),
-            lineage: facts::lineage(&state)?,
-            commits: facts::commits(&state)?,
-            last_event: history::end(&state)?,
-            tables: walk.tables.into_iter().collect(),
-            bytes: walk.bytes,
-        })
     }
 }
 

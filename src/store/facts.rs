@@ -5,6 +5,8 @@ use super::{Read, StoreError, Table, Txn};
 /// `schema` (the version of the tables' layout), `commits` (how many groups the file has taken), `bytes` (of the keys and
 /// values that it holds), `lineage` (drawn anew when a store is restored: commits count within it).
 pub(super) const FACTS: Table<String, u64> = Table::new("store_facts");
+/// What stands in these tables.
+pub(super) const SHAPES: [super::Shape; 1] = [FACTS.shape()];
 
 fn fact(view: &dyn Read, name: &str) -> Result<Option<u64>, StoreError> {
     view.get(&FACTS, &name.to_owned())

@@ -26,6 +26,8 @@ pub const EVENTS: Table<u64, Header> = Table::new("events");
 pub const PAYLOADS: Table<u64, Payload> = Table::new("payloads");
 /// The chain's end.
 const HEAD: Table<(), Head> = Table::new("events_head");
+/// What stands in these tables.
+pub(super) const SHAPES: [super::Shape; 3] = [EVENTS.shape(), PAYLOADS.shape(), HEAD.shape()];
 
 /// Who did something. Ids only: a name would outlive the person's wish to be forgotten.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
@@ -246,68 +248,102 @@ pub struct ChainReport {
     pub redacted: u64,
 }
 
+/// What events add to the chain, computed for each by itself.
+#[derive(Debug, Default)]
+pub struct Links {
+    links: Vec<Link>,
+    /// The headers, one after another, without the hashes of redacted payloads.
+    headers: Vec<u8>,
+}
+
+#[derive(Debug)]
+struct Link {
+    number: u64,
+    /// Where its header ends.
+    header: usize,
+    /// BLAKE3 of salt ‖ event.
+    payload: [u8; 32],
+    redacted: bool,
+}
+
+/// An event as it stands in the tables.
+pub(super) struct Stored<'b> {
+    pub header: Header,
+    /// The room's event, if it was not redacted.
+    pub event: Option<&'b [u8]>,
+}
+
+/// A record, and nothing after it.
+fn alone<'b, V: Decode<'b, ()>>(place: &'static str, bytes: &'b [u8]) -> Result<V, StoreError> {
+    let damaged = |reason: String| StoreError::Damaged { place, reason };
+    let mut decoder = minicbor::Decoder::new(bytes);
+    let record = decoder.decode().map_err(|error| damaged(error.to_string()))?;
+    if decoder.position() == bytes.len() { Ok(record) } else { Err(damaged("something follows the record".to_owned())) }
+}
+
+impl Links {
+    /// Adds an event: the bytes under its number in both tables.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] if they are no event, or none that belongs together.
+    pub(super) fn add<'b>(
+        &mut self,
+        number: u64,
+        header: &[u8],
+        payload: Option<&'b [u8]>,
+    ) -> Result<Stored<'b>, StoreError> {
+        let decoded: Header = alone(EVENTS.name(), header)?;
+        let (payload, event) = match (decoded.redacted, payload) {
+            (None, Some(payload)) => {
+                let PayloadBytes { salt, event } = alone(PAYLOADS.name(), payload)?;
+                self.headers.extend_from_slice(header);
+                (payload_hash(salt, event), Some(event))
+            }
+            (Some(hash), None) => {
+                self.headers.extend_from_slice(&encode(&Header { redacted: None, ..decoded.clone() }));
+                (hash, None)
+            }
+            (None, None) => return Err(damaged(number, "has lost its payload")),
+            (Some(_), Some(_)) => return Err(damaged(number, "has a payload that was redacted")),
+        };
+        let redacted = event.is_none();
+        self.links.push(Link { number, header: self.headers.len(), payload, redacted });
+        Ok(Stored { header: decoded, event })
+    }
+}
+
 /// Follows the chain, event by event.
 #[derive(Debug, Default)]
 pub struct ChainCheck {
     report: ChainReport,
     previous: Head,
-    /// The last event, as bytes, while its payload has not come by.
-    header: Vec<u8>,
-    awaiting: bool,
 }
 
 impl ChainCheck {
-    /// The next event: the bytes under its number.
+    /// The next events.
     ///
     /// # Errors
-    /// [`StoreError::Damaged`] if it does not belong here.
-    pub fn event(&mut self, number: u64, bytes: &[u8]) -> Result<(), StoreError> {
-        self.nothing_awaited()?;
-        if number != self.previous.number + 1 {
-            return Err(damaged(self.previous.number + 1, "is missing"));
-        }
-        let header: Header = decode(EVENTS.name(), bytes)?;
-        self.previous.number = number;
-        if let Some(hash) = header.redacted {
-            self.report.redacted += 1;
+    /// [`StoreError::Damaged`] if they do not belong here.
+    pub fn follow(&mut self, links: &Links) -> Result<(), StoreError> {
+        let mut from = 0;
+        for link in &links.links {
+            if link.number != self.previous.number + 1 {
+                return Err(damaged(self.previous.number + 1, "is missing"));
+            }
+            let header = &links.headers[from..link.header];
+            from = link.header;
+            self.previous.chain = chain_hash(&self.previous.chain, link.number, &link.payload, header);
+            self.previous.number = link.number;
             self.report.checked += 1;
-            let bare = encode(&Header { redacted: None, ..header });
-            self.previous.chain = chain_hash(&self.previous.chain, number, &hash, &bare);
-        } else {
-            self.header.clear();
-            self.header.extend_from_slice(bytes);
-            self.awaiting = true;
+            self.report.redacted += u64::from(link.redacted);
         }
         Ok(())
-    }
-
-    /// The payload of the event that came last: the bytes under its number.
-    ///
-    /// # Errors
-    /// [`StoreError::Damaged`] if there is no such event.
-    pub fn payload(&mut self, number: u64, bytes: &[u8]) -> Result<(), StoreError> {
-        if !std::mem::take(&mut self.awaiting) || number != self.previous.number {
-            return Err(damaged(number, "has a payload without an event"));
-        }
-        let payload: PayloadBytes<'_> = minicbor::decode(bytes)
-            .map_err(|error| StoreError::Damaged { place: PAYLOADS.name(), reason: error.to_string() })?;
-        let hash = payload_hash(payload.salt, payload.event);
-        self.report.checked += 1;
-        self.previous.chain = chain_hash(&self.previous.chain, number, &hash, &self.header);
-        Ok(())
-    }
-
-    fn nothing_awaited(&self) -> Result<(), StoreError> {
-        if self.awaiting { Err(damaged(self.previous.number, "has lost its payload")) } else { Ok(()) }
     }
 
     /// The number and the chain hash of the event that came last, and the report.
-    ///
-    /// # Errors
-    /// [`StoreError::Damaged`] if that event is not complete.
-    pub fn finish(self) -> Result<((u64, [u8; 32]), ChainReport), StoreError> {
-        self.nothing_awaited()?;
-        Ok(((self.previous.number, self.previous.chain), self.report))
+    #[must_use]
+    pub fn finish(self) -> ((u64, [u8; 32]), ChainReport) {
+        ((self.previous.number, self.previous.chain), self.report)
     }
 }
 
@@ -333,12 +369,17 @@ pub fn verify(view: &dyn Read) -> Result<ChainReport, StoreError> {
     let mut check = ChainCheck::default();
     view.raw_scan(EVENTS.name(), &Span::all(), Order::Ascending, &mut |mut key, event| {
         let number = u64::read(&mut key).ok_or_else(|| damaged(0, "has a key of another shape"))?;
-        check.event(number, event)?;
-        view.raw_get(PAYLOADS.name(), &number.to_bytes(), &mut |payload| check.payload(number, payload))?;
+        let (mut links, mut payload) = (Links::default(), None);
+        view.raw_get(PAYLOADS.name(), &number.to_bytes(), &mut |bytes| {
+            payload = Some(bytes.to_vec());
+            Ok(())
+        })?;
+        links.add(number, event, payload.as_deref())?;
+        check.follow(&links)?;
         Ok(ControlFlow::Continue(()))
     })?;
     let end = end(view)?;
-    let (found, report) = check.finish()?;
+    let (found, report) = check.finish();
     if end != found {
         return Err(damaged(end.0, "ends the chain otherwise than the store says"));
     }
@@ -364,11 +405,14 @@ mod tests {
         assert_eq!(hex(&redacted), "3243ceb3751a732e99dd7aa5a4f89f193599dd79cdae0cff9ab8a7b7a307b3a1");
 
         let mut check = ChainCheck::default();
-        check.event(1, &first).unwrap();
-        check.payload(1, &encode(&payload)).unwrap();
+        let mut links = Links::default();
+        links.add(1, &first, Some(&encode(&payload))).unwrap();
+        check.follow(&links).unwrap();
         assert_eq!(hex(&check.previous.chain), "690fb15080f13c1d04acd66219ec43e99ecebfd23f2d224f5e9c9ffee92c60ca");
-        check.event(2, &encode(&header(2, Room::People, Some(redacted)))).unwrap();
-        let ((number, chain), report) = check.finish().unwrap();
+        let mut links = Links::default();
+        links.add(2, &encode(&header(2, Room::People, Some(redacted))), None).unwrap();
+        check.follow(&links).unwrap();
+        let ((number, chain), report) = check.finish();
         assert_eq!(hex(&chain), "02721259f282316a5507092993f45be360ae7d29fe9f638842d2b852d92b9c01");
         assert_eq!((number, report), (2, ChainReport { checked: 2, redacted: 1 }));
     }

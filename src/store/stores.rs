@@ -16,6 +16,8 @@ const MAIL_PURPOSE: &str = "workrun mail index";
 /// Secrets of the system's store by name: `index`, under which it looks up what it must not know. They stay when the key
 /// that seals the store is changed.
 const SECRETS: Table<String, ByteArray<32>> = Table::new("store_secrets");
+/// What stands in these tables.
+pub(super) const SHAPES: [super::Shape; 1] = [SECRETS.shape()];
 
 /// The key version that a store's file names, if it is a version of `active` that still opens; else `active`, under which
 /// opening the file then says what is wrong.

@@ -5,7 +5,7 @@ use minicbor::{Decode, Encode};
 use crate::{
     clock::Timestamp,
     ids::{BoardId, FieldId, LabelId, StatusId, UserId},
-    store::Table,
+    store::{Shape, Table},
 };
 
 /// Boards by id.
@@ -15,6 +15,8 @@ pub const TALLIES: Table<BoardId, Tally> = Table::new("board_tallies");
 
 /// How many cards the organization has, archive and trash included.
 pub const CARDS_HELD: Table<(), u64> = Table::new("cards_held");
+/// What stands in these tables.
+pub const SHAPES: [Shape; 3] = [BOARDS.shape(), TALLIES.shape(), CARDS_HELD.shape()];
 
 /// A board: ordered statuses, text fields and labels.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]

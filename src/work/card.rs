@@ -6,7 +6,7 @@ use super::Rank;
 use crate::{
     clock::Timestamp,
     ids::{BoardId, CardId, CommentId, DeliveryId, FieldId, LabelId, StatusId, UserId},
-    store::{Table, history::Actor},
+    store::{Shape, Table, history::Actor},
     text::CivilDate,
 };
 
@@ -24,12 +24,22 @@ pub const TRASH: Table<(BoardId, Timestamp, CardId), ()> = Table::new("trash");
 pub const TIMELINE: Table<(CardId, u64), ()> = Table::new("timeline");
 /// Long texts, by the number of the event that brought them.
 pub const TEXTS: Table<u64, String> = Table::new("texts");
-/// Tables whose records are long text.
-pub const LONG_TEXTS: [&str; 1] = [TEXTS.name()];
 /// Comments of a card.
 pub const COMMENTS: Table<(CardId, CommentId), Comment> = Table::new("comments");
 /// What a member has seen of a card: the number of the last event then.
 pub const SEEN: Table<(UserId, CardId), u64> = Table::new("seen");
+/// What stands in these tables.
+pub const SHAPES: [Shape; 9] = [
+    CARDS.shape(),
+    COLUMN.shape(),
+    NUMBERS.shape(),
+    ARCHIVE.shape(),
+    TRASH.shape(),
+    TIMELINE.shape(),
+    TEXTS.shape(),
+    COMMENTS.shape(),
+    SEEN.shape(),
+];
 
 /// A card.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]

@@ -20,7 +20,7 @@ mod tests;
 
 pub use apply::apply;
 pub use board::{Board, Field, Label, Status, StatusKind, Tally};
-pub use card::{Card, CardState, Comment, FieldRef, LONG_TEXTS};
+pub use card::{Card, CardState, Comment, FieldRef};
 pub use check::check;
 pub use command::{Command, NewCard, NewValue, Outcome, Place};
 pub use decide::{decide, room_for_more};
@@ -35,10 +35,15 @@ use crate::{
     clock::Timestamp,
     ids::BoardId,
     store::{
-        StoreError, Txn,
+        Shape, StoreError, Txn,
         history::{Actor, Room, append},
     },
 };
+
+/// What stands in the room's tables.
+pub fn shapes() -> impl Iterator<Item = Shape> {
+    board::SHAPES.into_iter().chain(card::SHAPES)
+}
 
 /// How long a card stays in the trash before it is erased.
 pub const IN_TRASH: std::time::Duration = std::time::Duration::from_secs(30 * 24 * 60 * 60);

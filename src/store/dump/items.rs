@@ -1,17 +1,25 @@
-//! Reading a dump, item by item, out of one buffer: a value is shown where it was read, and never copied.
+//! What segments of formats 1 and 2 hold, as frames: a sequence of items, all numbers being LEB128.
+//!
+//! - `0 ‖ length ‖ name`: the name of the next table; tables are counted from 1;
+//! - `table ‖ shared ‖ length of rest ‖ length of value ‖ rest ‖ value`: a record. Its key is the first `shared` bytes of the
+//!   table's key before it, and the rest; a table's records come in the order of their keys;
+//! - `0 ‖ 0 ‖ records`: the end, with the number of records before it.
 
 use std::io;
 
-use super::{DumpError, WRITTEN_AT_ONCE};
+use super::{
+    DumpError,
+    frame::{self, Builder},
+    history,
+};
 
-/// The longest name of a table.
-const NAME_MAX: u64 = 255;
-/// The longest key.
-const KEY_MAX: u64 = 64 * 1024;
-/// The longest value: the largest webhook body, several times over.
-const VALUE_MAX: u64 = 256 << 20;
+const NAME_MAX: u64 = frame::NAME_MAX as u64;
+const KEY_MAX: u64 = frame::KEY_MAX as u64;
+const VALUE_MAX: u64 = frame::VALUE_MAX as u64;
+/// Bytes that are read at once.
+const READ_AT_ONCE: usize = 128 * 1024;
 
-/// How a dump writes keys.
+/// How items write keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Keys {
     /// Each one whole: in containers of format 1.
@@ -20,8 +28,53 @@ pub enum Keys {
     Shortened,
 }
 
-/// Reads a dump, item by item.
-pub struct Items<R: io::Read> {
+/// Reads items as frames.
+pub struct ItemFrames<R: io::Read> {
+    items: Items<R>,
+    builder: Builder,
+    ended: bool,
+}
+
+impl<R: io::Read> ItemFrames<R> {
+    /// Over the bytes of a segment's content.
+    pub fn new(from: R, keys: Keys) -> Self {
+        Self { items: Items::new(from, keys), builder: Builder::default(), ended: false }
+    }
+
+    /// Where the bytes come from, once they are at their end.
+    pub fn into_inner(self) -> R {
+        self.items.from
+    }
+
+    /// The next frame; `None` at the end, which the items must name rightly and after which nothing may come.
+    ///
+    /// # Errors
+    /// [`DumpError::Stream`], [`DumpError::Malformed`].
+    #[expect(clippy::should_implement_trait, reason = "an iterator would go on after a failure")]
+    pub fn next(&mut self) -> Result<Option<Vec<u8>>, DumpError> {
+        while !self.ended {
+            match self.items.next()? {
+                None => self.ended = true,
+                Some(Item::Table(name)) => {
+                    self.builder.table(name);
+                }
+                Some(Item::Record { table, name, key, value }) => {
+                    // An event and its payload stand in one frame.
+                    let full = self.builder.is_full() && name != history::PAYLOADS.name();
+                    let made = if full { self.builder.take() } else { None };
+                    self.builder.push(table, key, value);
+                    if let Some(made) = made {
+                        return Ok(Some(made.frame));
+                    }
+                }
+            }
+        }
+        Ok(self.builder.take().map(|made| made.frame))
+    }
+}
+
+/// Reads items, one by one, out of one buffer: a value is shown where it was read.
+struct Items<R: io::Read> {
     from: R,
     keys: Keys,
     buffer: Vec<u8>,
@@ -38,8 +91,7 @@ struct Named {
     begun: bool,
 }
 
-/// What a dump holds, in its order.
-pub enum Item<'i> {
+enum Item<'i> {
     /// A table begins.
     Table(&'i str),
     /// A record of the `table`th table, from 0.
@@ -47,22 +99,11 @@ pub enum Item<'i> {
 }
 
 impl<R: io::Read> Items<R> {
-    /// Over the bytes of a dump.
-    pub fn new(from: R, keys: Keys) -> Self {
+    fn new(from: R, keys: Keys) -> Self {
         Self { from, keys, buffer: Vec::new(), at: 0, tables: Vec::new(), records: 0 }
     }
 
-    /// Where the bytes come from, once they are at their end.
-    pub fn into_inner(self) -> R {
-        self.from
-    }
-
-    /// The next item; `None` at the end, which the dump must name rightly and after which nothing may come.
-    ///
-    /// # Errors
-    /// [`DumpError::Stream`], [`DumpError::Malformed`].
-    #[expect(clippy::should_implement_trait, reason = "an item borrows the buffers that the next one is read into")]
-    pub fn next(&mut self) -> Result<Option<Item<'_>>, DumpError> {
+    fn next(&mut self) -> Result<Option<Item<'_>>, DumpError> {
         let table = self.number(u64::MAX)?;
         if table > 0 {
             let table = usize::try_from(table - 1).unwrap_or(usize::MAX);
@@ -135,7 +176,7 @@ impl<R: io::Read> Items<R> {
             }
             let filled = self.buffer.len();
             // The length is somebody's word: memory is taken as bytes come.
-            self.buffer.resize(filled + WRITTEN_AT_ONCE, 0);
+            self.buffer.resize(filled + READ_AT_ONCE, 0);
             let read = self.from.read(&mut self.buffer[filled..]);
             self.buffer.truncate(filled + *read.as_ref().unwrap_or(&0));
             match read {
@@ -156,7 +197,7 @@ impl<R: io::Read> Items<R> {
         Ok(from..self.at)
     }
 
-    pub(super) fn number(&mut self, max: u64) -> Result<u64, DumpError> {
+    fn number(&mut self, max: u64) -> Result<u64, DumpError> {
         let mut number = 0_u64;
         for shift in (0..64).step_by(7) {
             if self.at == self.buffer.len() {
@@ -174,5 +215,57 @@ impl<R: io::Read> Items<R> {
             }
         }
         Err(DumpError::Malformed("a number is too large"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::store::dump::frame::{Frame, put_number};
+
+    /// Two tables, keys shortened: what format 2 wrote.
+    const WRITTEN: &[u8] = b"\0\x01t\x01\0\x02\x01k1\x07\x01\x01\x01\x012\x08\0\x01u\x02\0\0\x01\x09\0\0\x03";
+
+    #[test]
+    fn items_become_frames() {
+        let mut items = ItemFrames::new(WRITTEN, Keys::Shortened);
+        let frame = Frame::parse(items.next().unwrap().unwrap()).unwrap();
+        assert!(items.next().unwrap().is_none());
+        let mut found = Vec::new();
+        for part in frame.parts() {
+            part.each::<DumpError>(|key, value| {
+                found.push((part.table.to_owned(), key.to_vec(), value.to_vec()));
+                Ok(())
+            })
+            .unwrap();
+        }
+        let record = |table: &str, key: &[u8], value| (table.to_owned(), key.to_vec(), vec![value]);
+        assert_eq!(found, [record("t", b"k1", 7), record("t", b"k2", 8), record("u", b"", 9)]);
+        for end in 0..WRITTEN.len() {
+            let mut items = ItemFrames::new(&WRITTEN[..end], Keys::Shortened);
+            assert!(items.next().is_err(), "cut at {end}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(256))]
+
+        #[test]
+        fn no_bytes_make_a_reader_panic(bytes in prop::collection::vec(prop_oneof![0..4_u8, any::<u8>()], 0..300)) {
+            let mut items = ItemFrames::new(bytes.as_slice(), Keys::Shortened);
+            while let Ok(Some(frame)) = items.next() {
+                prop_assert!(Frame::parse(frame).is_ok());
+            }
+        }
+
+        #[test]
+        fn numbers_come_back(number: u64) {
+            let mut bytes = Vec::new();
+            put_number(number, &mut bytes);
+            prop_assert_eq!(Items::new(bytes.as_slice(), Keys::Whole).number(u64::MAX).unwrap(), number);
+            prop_assert_eq!(frame::number(&mut bytes.as_slice()).unwrap(), number);
+        }
     }
 }

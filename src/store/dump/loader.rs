@@ -1,16 +1,19 @@
 //! Filling a new store's file from the records of a dump.
 
 use std::{
-    fs::File,
+    collections::HashMap,
     io,
     path::Path,
-    sync::mpsc::{SyncSender, sync_channel},
-    thread::{self, JoinHandle},
+    sync::{
+        Arc,
+        mpsc::{Receiver, SyncSender, sync_channel},
+    },
+    thread,
 };
 
-use redb::{ReadableTable as _, TableDefinition};
+use redb::{Durability, ReadableTable as _, TableDefinition, WriteTransaction};
 
-use super::{DumpError, redb_error};
+use super::{DumpError, Flusher, Frame, Part, redb_error};
 use crate::{
     seal::DataKey,
     store::{
@@ -23,72 +26,105 @@ use crate::{
     },
 };
 
-/// Bytes of records that are inserted together.
-const BATCH_BYTES: usize = 512 * 1024;
-/// Bytes of records that one transaction of a load takes.
-const TRANSACTION_BYTES: usize = 192 << 20;
-
+/// The cache of a store that is filled. Half of it holds pages that are not written yet.
+const CACHE_BYTES: usize = 32 << 20;
+/// Bytes of records that one transaction takes: its pages are still in the cache when it is committed, where redb computes
+/// their checksums; from the disk, opened again, they would take as long as the rest of the load.
+const TRANSACTION_BYTES: u64 = 8 << 20;
+/// Bytes of records after which a commit is made durable: until then redb notes every page in memory.
+const DURABLE_BYTES: u64 = 1 << 30;
 /// Bytes of records after which what was written is sent on its way to the disk.
-const FLUSHED_EVERY: usize = 32 << 20;
+const FLUSHED_EVERY: u64 = 32 << 20;
+/// Frames that wait for a lane.
+const WAITING: usize = 2;
 
-/// Fills a new store's file from a dump.
+/// Fills a new store's file from frames.
 pub struct Loader {
     database: SealedDatabase,
-    txn: Option<redb::WriteTransaction>,
-    waiting: Vec<Waiting>,
-    waiting_bytes: usize,
-    /// Bytes of records in the transaction, and since the last flush.
-    taken: usize,
-    unflushed: usize,
+    txn: Option<Arc<WriteTransaction>>,
+    /// Bytes of records in the transaction, since the last durable commit, since the last flush, and in all.
+    taken: u64,
+    undurable: u64,
+    unflushed: u64,
     bytes: u64,
     flusher: Flusher,
 }
 
-/// Records of one table that are not in it yet, one after another.
-#[derive(Default)]
-struct Waiting {
-    table: String,
-    bytes: Vec<u8>,
-    /// Lengths of key and value of each.
-    lengths: Vec<(usize, usize)>,
+/// What a lane is given.
+enum Given {
+    Frame(Arc<WriteTransaction>, Frame),
+    /// The transaction is to be committed: the lane says when it has let go of it.
+    LetGo(SyncSender<()>),
 }
 
-impl Waiting {
-    fn records(&self) -> impl ExactSizeIterator<Item = (&[u8], &[u8])> {
-        let mut at = 0;
-        self.lengths.iter().map(move |(key, value)| {
-            let from = at;
-            at += key + value;
-            (&self.bytes[from..from + key], &self.bytes[from + key..at])
+/// Inserts the records of a frame. A table is filled by one thread at a time.
+fn insert(txn: &WriteTransaction, frame: &Frame) -> Result<(), DumpError> {
+    frame.parts().try_for_each(|part| {
+        let definition: TableDefinition<'_, Bytes, Bytes> = TableDefinition::new(part.table);
+        let mut table = txn.open_table(definition).map_err(redb_error)?;
+        let (mut keys, mut records) = (Vec::new(), Vec::new());
+        part.each::<DumpError>(|key, value| {
+            keys.extend_from_slice(key);
+            records.push((key.len(), value));
+            Ok(())
+        })?;
+        let mut rest = keys.as_slice();
+        let records = records.into_iter().map(|(length, value)| {
+            let (key, after) = rest.split_at(length);
+            rest = after;
+            (key, value)
+        });
+        insert_sorted(&mut table, records)?;
+        Ok(())
+    })
+}
+
+/// Fills the tables that are its own, until nothing more comes.
+fn lane(given: &Receiver<Given>) -> Result<(), DumpError> {
+    for given in given {
+        match given {
+            Given::Frame(txn, frame) => insert(&txn, &frame)?,
+            // Who asks has gone only after a failure.
+            Given::LetGo(gone) => drop(gone.send(())),
+        }
+    }
+    Ok(())
+}
+
+/// Several threads, each of which fills tables of its own.
+struct Lanes {
+    inlets: Vec<SyncSender<Given>>,
+    /// Bytes that each was given.
+    load: Vec<usize>,
+    tables: HashMap<String, usize>,
+}
+
+impl Lanes {
+    /// The lane of a frame's tables: that of the first of them, if it has one; else the one that was given least.
+    fn of(&mut self, frame: &Frame) -> usize {
+        let known = frame.parts().find_map(|part| self.tables.get(part.table).copied());
+        let least = || (0..self.load.len()).min_by_key(|&lane| self.load[lane]).unwrap_or(0);
+        let lane = known.unwrap_or_else(least);
+        for part in frame.parts() {
+            if !self.tables.contains_key(part.table) {
+                self.tables.insert(part.table.to_owned(), lane);
+            }
+        }
+        self.load[lane] += frame.parts().map(Part::bytes).sum::<usize>();
+        lane
+    }
+
+    /// Every lane lets go of the transaction; `false` if one has ended.
+    fn let_go(&self) -> bool {
+        self.inlets.iter().all(|inlet| {
+            let (gone, waiting) = sync_channel(1);
+            inlet.send(Given::LetGo(gone)).is_ok() && waiting.recv().is_ok()
         })
     }
 }
 
-/// Sends what was written on its way to the disk while more is written, so that the syncs of the commits find little left
-/// to wait for. It has opened the file for itself: a failure that it meets is its own to tell, and is told to the commits as
-/// well.
-struct Flusher {
-    wanted: SyncSender<()>,
-    thread: JoinHandle<io::Result<()>>,
-}
-
-impl Flusher {
-    fn start(path: &Path) -> io::Result<Self> {
-        let file = File::options().write(true).open(path)?;
-        let (wanted, asked) = sync_channel::<()>(1);
-        let thread = thread::spawn(move || asked.iter().try_for_each(|()| file.sync_data()));
-        Ok(Self { wanted, thread })
-    }
-
-    fn flush(&self) {
-        // One that is at it already, or has failed, needs no word.
-        let _ = self.wanted.try_send(());
-    }
-
-    fn end(self) -> io::Result<()> {
-        drop(self.wanted);
-        self.thread.join().unwrap_or_else(|_| Err(io::Error::other("flushing panicked")))
-    }
+fn lane_has_ended() -> DumpError {
+    io::Error::from(io::ErrorKind::BrokenPipe).into()
 }
 
 impl Loader {
@@ -96,56 +132,86 @@ impl Loader {
     ///
     /// # Errors
     /// [`DumpError`].
-    pub fn create(path: &Path, key: &DataKey, cache_bytes: usize) -> Result<Self, DumpError> {
-        let database = backend::create_database(path, key, cache_bytes)?;
-        let (waiting, flusher) = (Vec::new(), Flusher::start(path)?);
-        Ok(Self { database, txn: None, waiting, waiting_bytes: 0, taken: 0, unflushed: 0, bytes: 0, flusher })
+    pub fn create(path: &Path, key: &DataKey) -> Result<Self, DumpError> {
+        let database = backend::create_database(path, key, CACHE_BYTES)?;
+        Ok(Self { database, txn: None, taken: 0, undurable: 0, unflushed: 0, bytes: 0, flusher: Flusher::start(path)? })
     }
 
-    /// Takes a record of the `number`th table, from 0.
+    /// Takes the frames that `read` gives, and fills tables in `lanes` threads beside this one; in none, this one does. A
+    /// table's frames come in the order of their keys, and the tables of a frame always come together.
     ///
     /// # Errors
-    /// What the disk says.
-    pub fn take(&mut self, number: usize, table: &str, key: &[u8], value: &[u8]) -> Result<(), DumpError> {
-        if self.waiting.len() <= number {
-            self.waiting.resize_with(number + 1, Waiting::default);
+    /// What the disk says, or `read`.
+    pub fn fill<E: From<DumpError>>(
+        &mut self,
+        lanes: usize,
+        read: impl FnOnce(&mut dyn FnMut(Frame) -> Result<(), DumpError>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        if lanes == 0 {
+            return read(&mut |frame| {
+                insert(&*self.txn()?, &frame)?;
+                if self.is_full(frame.content()?) { self.commit() } else { Ok(()) }
+            });
         }
-        let waiting = &mut self.waiting[number];
-        if waiting.table.is_empty() {
-            table.clone_into(&mut waiting.table);
-        }
-        waiting.bytes.extend_from_slice(key);
-        waiting.bytes.extend_from_slice(value);
-        waiting.lengths.push((key.len(), value.len()));
-        self.waiting_bytes += key.len() + value.len();
-        self.bytes += (key.len() + value.len()) as u64;
-        if self.waiting_bytes >= BATCH_BYTES { self.write_waiting() } else { Ok(()) }
+        thread::scope(|scope| {
+            let (mut inlets, mut threads) = (Vec::new(), Vec::new());
+            for _ in 0..lanes {
+                let (inlet, given) = sync_channel(WAITING);
+                inlets.push(inlet);
+                threads.push(scope.spawn(move || lane(&given)));
+            }
+            let mut to = Lanes { inlets, load: vec![0; lanes], tables: HashMap::new() };
+            let read = read(&mut |frame| {
+                let content = frame.content()?;
+                let (txn, lane) = (self.txn()?, to.of(&frame));
+                to.inlets[lane].send(Given::Frame(txn, frame)).map_err(|_| lane_has_ended())?;
+                match self.is_full(content) {
+                    true if to.let_go() => self.commit(),
+                    true => Err(lane_has_ended()),
+                    false => Ok(()),
+                }
+            });
+            drop(to);
+            let panicked = |_| Err(DumpError::Malformed("loading it panicked"));
+            let filled: Vec<_> = threads.into_iter().map(|thread| thread.join().unwrap_or_else(panicked)).collect();
+            // A disk that refuses is the cause of a lane that has ended.
+            filled.into_iter().collect::<Result<(), _>>()?;
+            read
+        })
     }
 
-    fn write_waiting(&mut self) -> Result<(), DumpError> {
+    fn txn(&mut self) -> Result<Arc<WriteTransaction>, DumpError> {
         let txn = match self.txn.take() {
             Some(txn) => txn,
-            None => self.database.begin_write().map_err(redb_error)?,
+            None => {
+                let mut txn = self.database.begin_write().map_err(redb_error)?;
+                txn.set_durability(Durability::None).map_err(redb_error)?;
+                Arc::new(txn)
+            }
         };
-        for waiting in self.waiting.iter_mut().filter(|waiting| !waiting.lengths.is_empty()) {
-            let definition: TableDefinition<'_, Bytes, Bytes> = TableDefinition::new(&waiting.table);
-            let mut table = txn.open_table(definition).map_err(redb_error)?;
-            insert_sorted(&mut table, waiting.records())?;
-            waiting.bytes.clear();
-            waiting.lengths.clear();
+        Ok(Arc::clone(self.txn.insert(txn)))
+    }
+
+    /// Counts bytes of records that were given; whether that is enough for a transaction.
+    fn is_full(&mut self, content: u64) -> bool {
+        for count in [&mut self.taken, &mut self.undurable, &mut self.unflushed, &mut self.bytes] {
+            *count += content;
         }
-        let bytes = std::mem::take(&mut self.waiting_bytes);
-        self.taken += bytes;
-        self.unflushed += bytes;
         if self.unflushed >= FLUSHED_EVERY {
             self.unflushed = 0;
             self.flusher.flush();
         }
-        if self.taken >= TRANSACTION_BYTES {
-            self.taken = 0;
-            txn.commit().map_err(redb_error)?;
-        } else {
-            self.txn = Some(txn);
+        self.taken >= TRANSACTION_BYTES
+    }
+
+    fn commit(&mut self) -> Result<(), DumpError> {
+        self.taken = 0;
+        let Some(txn) = self.txn.take() else { return Ok(()) };
+        let txn = Arc::into_inner(txn).ok_or(DumpError::Malformed("a lane holds on to its transaction"))?;
+        txn.commit().map_err(redb_error)?;
+        if self.undurable >= DURABLE_BYTES {
+            self.undurable = 0;
+            self.database.begin_write().map_err(redb_error)?.commit().map_err(redb_error)?;
         }
         Ok(())
     }
@@ -155,11 +221,8 @@ impl Loader {
     /// # Errors
     /// What the disk says; [`DumpError::Malformed`] if a newer release made the dump.
     pub fn finish(mut self, lineage: u64) -> Result<(), DumpError> {
-        self.write_waiting()?;
-        let txn = match self.txn.take() {
-            Some(txn) => txn,
-            None => self.database.begin_write().map_err(redb_error)?,
-        };
+        self.commit()?;
+        let txn = self.database.begin_write().map_err(redb_error)?;
         {
             let mut table = txn.open_table(view::definition(FACTS.name())).map_err(redb_error)?;
             let schema = "schema".to_owned().to_bytes();

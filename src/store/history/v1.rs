@@ -124,7 +124,12 @@ mod tests {
     use super::*;
     use crate::{
         seal::{DataKey, KeyId},
-        store::{Store, check::RecordCheck, history},
+        store::{
+            Store,
+            check::{FrameCheck, Joined},
+            dump::{Frame, Unpacked},
+            history,
+        },
     };
 
     fn header(previous: &Head, number: u64, payload: [u8; 32]) -> HeaderV1 {
@@ -160,19 +165,14 @@ mod tests {
         store.write_now(|txn| write(txn, 9_000)).unwrap();
 
         // It is read as what it is, before and after.
-        let mut check = RecordCheck::new(1);
-        check.table("events");
-        check.table("payloads");
-        store
-            .view(|view| {
-                view.raw_scan("events", &Span::all(), Order::Ascending, &mut |key, event| {
-                    check.record(0, key, event)?;
-                    view.raw_get("payloads", key, &mut |payload| check.record(1, key, payload))?;
-                    Ok(std::ops::ControlFlow::Continue(()))
-                })
-            })
-            .unwrap();
-        let passed = check.finish().unwrap();
+        let (check, joined) =
+            (FrameCheck::new(1, crate::store::Shapes::unknown()), parking_lot::Mutex::new(Joined::new(1)));
+        let take = |frame: &[u8], _| {
+            let frame = Frame::parse(frame.to_vec()).unwrap();
+            joined.lock().take(&frame, check.look(&frame).unwrap()).map_err(std::io::Error::other)
+        };
+        store.dump(&std::collections::BTreeSet::new(), 1, &Unpacked::default, &take).unwrap();
+        let passed = joined.into_inner().finish().unwrap();
         assert_eq!((passed.last_event.0, passed.redacted), (9_000, 90));
         assert!(store.view(|view| history::verify(view)).is_err(), "it is none of schema 2");
 

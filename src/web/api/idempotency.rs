@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     clock::Timestamp,
-    store::{Order, Read, Span, StoreError, Table, Txn},
+    store::{Order, Read, Shape, Span, StoreError, Table, Txn},
     text::Message,
 };
 
@@ -35,6 +35,8 @@ const FORGOTTEN_AT_A_TIME: usize = 1_000;
 
 /// Answers by (day of the change, BLAKE3 of token, path and key). The day lets old answers be found.
 const ANSWERS: Table<(u64, [u8; 32]), Kept> = Table::new("idempotent_answers");
+/// What stands in these tables.
+pub const SHAPES: [Shape; 1] = [ANSWERS.shape()];
 
 /// The first answer to a key.
 #[derive(Clone, Debug, Encode, Decode)]

@@ -26,7 +26,7 @@ mod tests;
 
 use std::sync::Arc;
 
-pub use idempotency::forget_old_answers;
+pub use idempotency::{SHAPES, forget_old_answers};
 use poem::{
     Endpoint, EndpointExt, PathPattern, Request, Response, Result, Route,
     endpoint::make_sync,

@@ -178,6 +178,7 @@ impl Bench {
             window: (jiff::civil::time(12, 0, 0, 0), jiff::civil::time(13, 0, 0, 0)),
             level: 1,
             threads: 1,
+            shapes: crate::store::Shapes::unknown(),
             zone: zone.clone(),
             offsite: None,
             scratch: folder.path().join("offsite"),
