@@ -37,6 +37,11 @@ fn frames(store: &Store, threads: usize) -> (Dumped, Vec<Vec<u8>>) {
     (dumped, frames.into_inner())
 }
 
+/// The first table of a frame.
+fn table_of(frame: &[u8]) -> String {
+    Frame::parse(frame.to_vec()).unwrap().parts().next().unwrap().table.to_owned()
+}
+
 fn load(frames: &[Vec<u8>], lanes: usize, path: &Path) -> Result<Passed, DumpError> {
     let mut loader = Loader::create(path, &key())?;
     let (check, mut joined) = (FrameCheck::new(SCHEMA, Shapes::unknown()), Joined::new(SCHEMA));
@@ -76,7 +81,8 @@ fn a_dump_becomes_the_same_store() {
         assert_eq!(dumped.tables["payloads"], 1980);
         assert!(!dumped.tables.contains_key("secrets"));
         assert_eq!((dumped.lineage, dumped.commits), store.standing().unwrap());
-        assert!(frames.len() > dumped.tables.len(), "some table has several frames");
+        let of_numbers = frames.iter().filter(|frame| table_of(frame) == "numbers").count();
+        assert!(of_numbers > 1, "its table has several frames");
 
         let path = folder.path().join(format!("{threads}.store"));
         let loaded = load(&frames, threads - 1, &path).unwrap();
@@ -117,8 +123,7 @@ fn what_is_no_store_is_refused() {
         let path = folder.path().join(format!("{tries}.store"));
         assert!(load(frames, 1, &path).is_err(), "{why}");
     };
-    let table = |frame: &[u8]| Frame::parse(frame.to_vec()).unwrap().parts().next().unwrap().table.to_owned();
-    let of = |name: &str| frames.iter().position(|frame| table(frame) == name).unwrap();
+    let of = |name: &str| frames.iter().position(|frame| table_of(frame) == name).unwrap();
 
     let mut swapped = frames.clone();
     swapped.swap(of("numbers"), of("numbers") + 1);
