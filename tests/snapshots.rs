@@ -260,3 +260,35 @@ fn keys_that_generations_need_outlive_a_rotation() {
     assert_eq!(cards(&appliance.api(&shop.org, "owner"), &shop.board).len(), 3);
     appliance.sign_in("owner@example.test").get(&format!("/o/{}", shop.org)).expect(200);
 }
+
+/// A block of the system's file that was put back in an older state authenticates; its checksum is another one.
+#[test]
+fn older_blocks_in_the_systems_file_are_noticed() {
+    const PLACE: usize = 4096;
+    const FIRST: usize = 16384;
+    const SEALED: usize = 4608;
+    let mut appliance = Appliance::start();
+    appliance.found("青空商会", "owner@example.test");
+    appliance.stop();
+    let file = appliance.data().join("live/system.store");
+    let before = fs::read(&file).expect("the system's file");
+    appliance.begin();
+    appliance.found("みどり商会", "other@example.test");
+    appliance.stop();
+    let after = fs::read(&file).expect("the system's file");
+    assert_eq!(appliance.command(&["verify", "store"])["good"], true);
+    assert_eq!(before[..PLACE], after[..PLACE], "it is the same file");
+
+    let blocks = (FIRST..before.len().min(after.len())).step_by(SEALED);
+    let older = blocks.filter(|&at| {
+        before[at..at + SEALED] != after[at..at + SEALED] && before[at..at + SEALED].iter().any(|&byte| byte != 0)
+    });
+    let noticed = older.filter(|&at| {
+        let mut mixed = after.clone();
+        mixed[at..at + SEALED].copy_from_slice(&before[at..at + SEALED]);
+        fs::write(&file, &mixed).expect("written");
+        let output = appliance.output(&["verify", "store", "--json"]);
+        String::from_utf8_lossy(&output.stdout).contains("the system's file, when it was opened")
+    });
+    assert!(noticed.count() > 0, "no older block was noticed");
+}

@@ -19,7 +19,7 @@ use crate::{
     control::Failure,
     ids::{base32, random_bytes},
     seal::{KeyKind, Keyring, RecoveryKey, RootKey, peek},
-    store::{Layout, Shape, Shelf, Store, StoreError, Stores, Table, key_of_file, make_folder},
+    store::{Layout, Shape, Shelf, Store, StoreError, Stores, Table, key_of_file, make_folder, walk_closed},
 };
 
 use super::{restoring, rotation};
@@ -175,8 +175,17 @@ impl Foundation {
     fn over(config: &Config, layout: Layout, lock: File, keyring: Keyring) -> Result<Self, Failure> {
         let cache_bytes = config.store_cache_mib << 20;
         let path = layout.system();
+        let mut damage = None;
         let system = if path.exists() {
-            Store::open(&path, key_of_file(&keyring, &path, keyring.system_key()), cache_bytes)
+            let key = key_of_file(&keyring, &path, keyring.system_key());
+            damage = walk_closed(&path, &key, cache_bytes).err();
+            if let Some(reason) = &damage {
+                tracing::error!(
+                    reason,
+                    "the system's store is damaged; `workrun verify all` names generations that are whole"
+                );
+            }
+            Store::open(&path, key, cache_bytes)
         } else if keyring.list().iter().any(|key| matches!(key.kind, KeyKind::Organization(_))) {
             return Err(Failure::new(format!("the system's store {} is missing", path.display()))
                 .kept("the organizations' files are untouched")
@@ -189,7 +198,8 @@ impl Foundation {
         let epoch = epoch(&system).map_err(|error| store_failure(&error))?;
         let keyring = Arc::new(keyring);
         let shelf = Arc::new(Shelf::new(layout.clone(), Arc::clone(&keyring), cache_bytes, config.stores_open_max));
-        let stores = Stores::new(system, shelf, keyring).map_err(|error| store_failure(&error))?;
+        let stores =
+            Stores::new(system, shelf, keyring).map_err(|error| store_failure(&error))?.with_system_damage(damage);
         Ok(Self { layout, stores: Arc::new(stores), epoch, _lock: lock })
     }
 

@@ -31,6 +31,9 @@ fn check_all(stores: &Stores, shapes: &Shapes, progress: &Progress) -> Checked {
     progress.begin(Step::Verifying, system.unwrap_or_default());
     let mut checked = Checked::default();
     one(stores.system(), None, shapes, progress, &mut checked);
+    if let Some(reason) = stores.system_damage() {
+        checked.findings.push(Finding { org: None, what: format!("the system's file, when it was opened: {reason}") });
+    }
     for org in organizations {
         match stores.organization(org) {
             Ok(store) => {

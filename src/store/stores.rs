@@ -33,6 +33,17 @@ pub struct Stores {
     index_key: DataKey,
     shelf: Arc<Shelf>,
     keyring: Arc<Keyring>,
+    /// What is wrong with the system's file, as far as checksums tell.
+    system_damage: Option<String>,
+}
+
+/// Walks every checksum of a store's file that nobody has open, which notices even older copies of its blocks. The file is
+/// not written.
+///
+/// # Errors
+/// What is wrong.
+pub fn walk_closed(path: &Path, key: &DataKey, cache_bytes: usize) -> Result<(), String> {
+    backend::walk_file(path, key, cache_bytes, Arc::default()).map_err(|error| error.to_string())
 }
 
 impl Stores {
@@ -51,7 +62,19 @@ impl Stores {
             }
         };
         let index_key = DataKey::from_bytes(KeyId([0; 16]), 0, secret.into());
-        Ok(Self { system, index_key, shelf, keyring })
+        Ok(Self { system, index_key, shelf, keyring, system_damage: None })
+    }
+
+    /// Keeps in mind what a walk of the system's file has found before it was opened.
+    #[must_use]
+    pub fn with_system_damage(self, system_damage: Option<String>) -> Self {
+        Self { system_damage, ..self }
+    }
+
+    /// What is wrong with the system's file: it is always open while the appliance runs, and so walked before.
+    #[must_use]
+    pub fn system_damage(&self) -> Option<&str> {
+        self.system_damage.as_deref()
     }
 
     /// The system's store.

@@ -13,7 +13,7 @@ use std::{
 
 use redb::{Durability, ReadableTable as _, TableDefinition, WriteTransaction};
 
-use super::{DumpError, Flusher, Frame, Part, redb_error};
+use super::{DumpError, Flusher, Frame, redb_error};
 use crate::{
     seal::DataKey,
     store::{
@@ -27,14 +27,16 @@ use crate::{
 };
 
 /// The cache of a store that is filled. Half of it holds pages that are not written yet.
-const CACHE_BYTES: usize = 32 << 20;
+const CACHE_BYTES: usize = 40 << 20;
 /// Bytes of records that one transaction takes: its pages are still in the cache when it is committed, where redb computes
 /// their checksums; from the disk, opened again, they would take as long as the rest of the load.
-const TRANSACTION_BYTES: u64 = 8 << 20;
+const TRANSACTION_BYTES: u64 = 10 << 20;
 /// Bytes of records after which a commit is made durable: until then redb notes every page in memory.
 const DURABLE_BYTES: u64 = 1 << 30;
 /// Bytes of records after which what was written is sent on its way to the disk.
 const FLUSHED_EVERY: u64 = 32 << 20;
+/// A record takes as long as this many bytes, whatever its own.
+const RECORD_BYTES: usize = 100;
 /// Frames that wait for a lane.
 const WAITING: usize = 2;
 
@@ -94,7 +96,7 @@ fn lane(given: &Receiver<Given>) -> Result<(), DumpError> {
 /// Several threads, each of which fills tables of its own.
 struct Lanes {
     inlets: Vec<SyncSender<Given>>,
-    /// Bytes that each was given.
+    /// What each was given to do, in bytes.
     load: Vec<usize>,
     tables: HashMap<String, usize>,
 }
@@ -110,7 +112,7 @@ impl Lanes {
                 self.tables.insert(part.table.to_owned(), lane);
             }
         }
-        self.load[lane] += frame.parts().map(Part::bytes).sum::<usize>();
+        self.load[lane] += frame.parts().map(|part| part.bytes() + RECORD_BYTES * part.records as usize).sum::<usize>();
         lane
     }
 

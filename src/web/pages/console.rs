@@ -75,11 +75,14 @@ fn alert(words: &Words, name: &str, expires: &str) -> Alert {
 }
 
 /// An alert for each organization whose data is not as it must be: what can be done about it.
-async fn ailing(app: &App, words: &Words) -> Vec<Alert> {
+async fn ailing(app: &App, words: &Words, organizations: &[directory::Organization]) -> Vec<Alert> {
     let mut alerts = Vec::new();
     for (org, reason) in app.keeper.ailing().await {
         let from = app.keeper.newest_good(org).await.map(|generation| generation.name.to_string());
-        let values = [("org", org.to_string()), ("reason", reason), ("generation", from.clone().unwrap_or_default())];
+        let known = organizations.iter().find(|known| known.id == org);
+        let name =
+            known.and_then(|known| sagas::organization_name(&app.stores, known)).unwrap_or_else(|| org.to_string());
+        let values = [("org", name), ("reason", reason), ("generation", from.clone().unwrap_or_default())];
         let values: Vec<(&str, &str)> = values.iter().map(|(name, value)| (*name, value.as_str())).collect();
         alerts.push(Alert {
             state: State::Bad,
@@ -157,11 +160,16 @@ pub async fn overview(operator: Operator) -> Result<Response> {
         uptime,
         tiles,
         alerts: {
-            let mut shown = ailing(app, words).await;
+            let mut shown = ailing(app, words, &organizations).await;
             // Each organization has said so for itself.
             let named = !shown.is_empty();
             let others = alerts(app).into_iter().filter(|name| !named || *name != "store");
             shown.extend(others.map(|name| alert(words, name, &expires)));
+            shown.sort_by_key(|alert| match alert.state {
+                State::Bad => 0,
+                State::Warn => 1,
+                State::Plain | State::Ok => 2,
+            });
             shown
         },
     })?)
