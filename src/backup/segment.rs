@@ -189,7 +189,8 @@ impl Frames {
         Ok(Self::Items(Box::new(ItemFrames::new(decoder, keys))))
     }
 
-    fn next(&mut self) -> Result<Option<Taken>, DumpError> {
+    /// The next frame; `room` is what a packed one may be read into.
+    fn next(&mut self, room: &mut Vec<u8>) -> Result<Option<Taken>, DumpError> {
         let reader = match self {
             Self::Items(items) => return Ok(items.next()?.map(Taken::Plain)),
             Self::Packed(reader) => reader,
@@ -200,7 +201,8 @@ impl Frames {
         if length == 0 {
             return Ok(None);
         }
-        let mut packed = Vec::new();
+        let mut packed = std::mem::take(room);
+        packed.clear();
         if reader.take(length).read_to_end(&mut packed)? as u64 == length {
             Ok(Some(Taken::Packed(packed)))
         } else {
@@ -221,6 +223,7 @@ impl Frames {
 #[derive(Default)]
 struct Unpacker {
     decompressor: Option<Decompressor<'static>>,
+    packed: Vec<u8>,
     room: Vec<u8>,
 }
 
@@ -242,25 +245,26 @@ impl Unpacker {
         plain.clear();
         plain.reserve(length);
         decompressor.decompress_to_buffer(&packed, &mut plain)?;
+        self.packed = packed;
         if plain.len() == length { Frame::parse(plain) } else { Err(DumpError::Malformed("a frame is cut off")) }
     }
 }
 
-/// Hands the frames of a segment to `take`, one after another, and compares the file's length and hash with its entry at the
+/// Hands the frames of a segment to `take`, one after another, which answers each with room for another, and compares the file's length and hash with its entry at the
 /// end: those of the file that was read back, record by record, when its generation was taken.
 pub(super) fn hand_over(
     path: &Path,
     entry: &Entry,
     keys: &Keyring,
     progress: &Progress,
-    take: &mut dyn FnMut(Frame) -> Result<(), DumpError>,
+    take: &mut dyn FnMut(Frame) -> Result<Vec<u8>, DumpError>,
 ) -> Result<(), BackupError> {
     let failed = |error: DumpError| of_segment(path, &whose(entry.org), error);
     let (mut frames, mut unpacker) = (Frames::open(path, entry, keys)?, Unpacker::default());
-    while let Some(taken) = frames.next().map_err(failed)? {
+    while let Some(taken) = frames.next(&mut unpacker.packed).map_err(failed)? {
         let frame = unpacker.unpack(taken).map_err(failed)?;
         progress.add(frame.content().map_err(failed)?);
-        take(frame).map_err(failed)?;
+        unpacker.room = take(frame).map_err(failed)?;
     }
     compare_file(frames.finish()?, path, entry)
 }
@@ -301,7 +305,7 @@ impl Reading<'_> {
     /// Takes frames, looks at them, and joins them when it is their turn.
     fn work(&self) {
         let mut unpacker = Unpacker::default();
-        while let Some((number, taken)) = self.take() {
+        while let Some((number, taken)) = self.take(&mut unpacker.packed) {
             let look = || -> Result<(Frame, Looked), DumpError> {
                 let frame = unpacker.unpack(taken)?;
                 let looked = self.check.look(&frame)?;
@@ -341,12 +345,12 @@ impl Reading<'_> {
     }
 
     /// The next frame and its number.
-    fn take(&self) -> Option<(u64, Taken)> {
+    fn take(&self, room: &mut Vec<u8>) -> Option<(u64, Taken)> {
         let mut from = self.from.lock();
         if from.ended {
             return None;
         }
-        match from.frames.next() {
+        match from.frames.next(room) {
             Ok(Some(taken)) => {
                 from.taken += 1;
                 Some((from.taken - 1, taken))

@@ -6,7 +6,7 @@ use std::{
     path::Path,
     sync::{
         Arc,
-        mpsc::{Receiver, SyncSender, sync_channel},
+        mpsc::{Receiver, Sender, SyncSender, channel, sync_channel},
     },
     thread,
 };
@@ -27,10 +27,10 @@ use crate::{
 };
 
 /// The cache of a store that is filled. Half of it holds pages that are not written yet.
-const CACHE_BYTES: usize = 40 << 20;
+const CACHE_BYTES: usize = 32 << 20;
 /// Bytes of records that one transaction takes: its pages are still in the cache when it is committed, where redb computes
 /// their checksums; from the disk, opened again, they would take as long as the rest of the load.
-const TRANSACTION_BYTES: u64 = 10 << 20;
+const TRANSACTION_BYTES: u64 = 8 << 20;
 /// Bytes of records after which a commit is made durable: until then redb notes every page in memory.
 const DURABLE_BYTES: u64 = 1 << 30;
 /// Bytes of records after which what was written is sent on its way to the disk.
@@ -59,12 +59,13 @@ enum Given {
     LetGo(SyncSender<()>),
 }
 
-/// Inserts the records of a frame. A table is filled by one thread at a time.
-fn insert(txn: &WriteTransaction, frame: &Frame) -> Result<(), DumpError> {
+/// Inserts the records of a frame. A table is filled by one thread at a time. `keys` is room for the keys.
+fn insert(txn: &WriteTransaction, frame: &Frame, keys: &mut Vec<u8>) -> Result<(), DumpError> {
     frame.parts().try_for_each(|part| {
         let definition: TableDefinition<'_, Bytes, Bytes> = TableDefinition::new(part.table);
         let mut table = txn.open_table(definition).map_err(redb_error)?;
-        let (mut keys, mut records) = (Vec::new(), Vec::new());
+        let mut records = Vec::with_capacity(usize::try_from(part.records).unwrap_or_default().min(part.bytes()));
+        keys.clear();
         part.each::<DumpError>(|key, value| {
             keys.extend_from_slice(key);
             records.push((key.len(), value));
@@ -81,11 +82,16 @@ fn insert(txn: &WriteTransaction, frame: &Frame) -> Result<(), DumpError> {
     })
 }
 
-/// Fills the tables that are its own, until nothing more comes.
-fn lane(given: &Receiver<Given>) -> Result<(), DumpError> {
+/// Fills the tables that are its own, until nothing more comes. The room of frames that are in goes back.
+fn lane(given: &Receiver<Given>, back: &Sender<Vec<u8>>) -> Result<(), DumpError> {
+    let mut keys = Vec::new();
     for given in given {
         match given {
-            Given::Frame(txn, frame) => insert(&txn, &frame)?,
+            Given::Frame(txn, frame) => {
+                insert(&txn, &frame, &mut keys)?;
+                drop(txn);
+                drop(back.send(frame.into_bytes()));
+            }
             // Who asks has gone only after a failure.
             Given::LetGo(gone) => drop(gone.send(())),
         }
@@ -140,27 +146,34 @@ impl Loader {
     }
 
     /// Takes the frames that `read` gives, and fills tables in `lanes` threads beside this one; in none, this one does. A
-    /// table's frames come in the order of their keys, and the tables of a frame always come together.
+    /// table's frames come in the order of their keys, and the tables of a frame always come together. Each frame is answered
+    /// with room for another.
     ///
     /// # Errors
     /// What the disk says, or `read`.
     pub fn fill<E: From<DumpError>>(
         &mut self,
         lanes: usize,
-        read: impl FnOnce(&mut dyn FnMut(Frame) -> Result<(), DumpError>) -> Result<(), E>,
+        read: impl FnOnce(&mut dyn FnMut(Frame) -> Result<Vec<u8>, DumpError>) -> Result<(), E>,
     ) -> Result<(), E> {
         if lanes == 0 {
+            let mut keys = Vec::new();
             return read(&mut |frame| {
-                insert(&*self.txn()?, &frame)?;
-                if self.is_full(frame.content()?) { self.commit() } else { Ok(()) }
+                insert(&*self.txn()?, &frame, &mut keys)?;
+                if self.is_full(frame.content()?) {
+                    self.commit()?;
+                }
+                Ok(frame.into_bytes())
             });
         }
         thread::scope(|scope| {
             let (mut inlets, mut threads) = (Vec::new(), Vec::new());
+            let (back, room) = channel();
             for _ in 0..lanes {
                 let (inlet, given) = sync_channel(WAITING);
                 inlets.push(inlet);
-                threads.push(scope.spawn(move || lane(&given)));
+                let back = back.clone();
+                threads.push(scope.spawn(move || lane(&given, &back)));
             }
             let mut to = Lanes { inlets, load: vec![0; lanes], tables: HashMap::new() };
             let read = read(&mut |frame| {
@@ -168,10 +181,11 @@ impl Loader {
                 let (txn, lane) = (self.txn()?, to.of(&frame));
                 to.inlets[lane].send(Given::Frame(txn, frame)).map_err(|_| lane_has_ended())?;
                 match self.is_full(content) {
-                    true if to.let_go() => self.commit(),
-                    true => Err(lane_has_ended()),
-                    false => Ok(()),
+                    true if to.let_go() => self.commit()?,
+                    true => return Err(lane_has_ended()),
+                    false => {}
                 }
+                Ok(room.try_recv().unwrap_or_default())
             });
             drop(to);
             let panicked = |_| Err(DumpError::Malformed("loading it panicked"));
