@@ -185,7 +185,9 @@ fn a_bare_machine_is_made_from_the_folder_and_the_recovery_key_alone() {
             );
             fs::copy(first.root_key(), second.root_key()).expect("the root key");
         }
-        let mut arguments = vec!["restore", generation, "--yes"];
+        // The folder of all generations stands for the newest in it.
+        let named = if with_recovery_key { from.to_str().expect("a path") } else { generation };
+        let mut arguments = vec!["restore", named, "--yes"];
         if with_recovery_key {
             arguments.extend(["--recovery-key-file", key.to_str().expect("a path")]);
         }
@@ -196,10 +198,15 @@ fn a_bare_machine_is_made_from_the_folder_and_the_recovery_key_alone() {
         assert_eq!(cards(&api, &shop.board), ["一", "三", "二"]);
         let listed = second.command(&["org", "list"]).to_string();
         assert!(listed.contains("青空商会") && !listed.contains(&stranger), "{listed}");
-        // It goes on as any appliance does.
+        // It goes on as any appliance does, with the old machine's generations beside its own.
+        let name = Path::new(generation).file_name().expect("a name");
+        copy_folder(Path::new(generation), &second.data().join("snapshots").join(name));
         second.command(&["snapshot"]);
         second.restart();
-        assert_eq!(second.command(&["verify", "latest"])["good"], true);
+        let all = second.command(&["verify", "all"]);
+        let all = all["items"].as_array().expect("a list");
+        assert_eq!(all.len(), 2, "{all:?}");
+        assert!(all.iter().all(|one| one["good"] == true), "{all:?}");
     }
 }
 

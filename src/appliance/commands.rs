@@ -192,7 +192,8 @@ impl Commands {
     }
 
     async fn create_token(&self, org: &str, role: &str) -> Response {
-        let missing = || Failure::new(format!("there is no organization {org}")).hint("`workrun org list` names them");
+        let missing =
+            || Failure::new(format!("there is no organization with the id {org}")).hint("`workrun org list` shows ids");
         let id = self.known_organization(org)?;
         let role = Role::from_name(role)
             .ok_or_else(|| Failure::new(format!("no role `{role}`: owner, admin, member or guest")))?;
@@ -263,7 +264,8 @@ impl Commands {
 
     fn known_organization(&self, org: &str) -> Result<OrgId, Failure> {
         let known = org.parse().ok().filter(|id| self.stores.keyring().organization_key(*id).is_some());
-        let missing = || Failure::new(format!("there is no organization {org}")).hint("`workrun org list` names them");
+        let missing =
+            || Failure::new(format!("there is no organization with the id {org}")).hint("`workrun org list` shows ids");
         known.ok_or_else(missing)
     }
 

@@ -157,8 +157,9 @@ impl Foundation {
     pub fn open(config: &Config) -> Result<Self, Failure> {
         let layout = Layout::new(&config.data_dir);
         if !layout.keyring().exists() {
-            return Err(Failure::new(format!("there is no appliance in {}", layout.root().display()))
-                .hint("make one with `workrun init`, or name its folder with --data-dir"));
+            return Err(Failure::new(format!("there is no appliance in {}", layout.root().display())).hint(
+                "make one with `workrun init`, put one back with `workrun restore`, or name its folder with --data-dir",
+            ));
         }
         let lock = lock(&layout)?;
         match restoring::finish_interrupted(&layout) {

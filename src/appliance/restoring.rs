@@ -359,7 +359,7 @@ pub async fn everything(config: &Config, wish: &RestoreWish, progress: Arc<Progr
         "tokens_disabled": settled,
         "previous": had_live.then(|| previous.display().to_string()),
         "notes": notes,
-        "seconds": began.elapsed().as_secs_f64(),
+        "seconds": began.elapsed().as_millis() as f64 / 1000.0,
         "url": link,
     }))
 }

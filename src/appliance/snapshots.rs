@@ -180,7 +180,7 @@ pub(super) async fn put_back_from(keeper: &Keeper, generation: &Generation, want
         "tokens_disabled": done.settled.tokens_disabled,
         "members_removed": done.settled.members_removed,
         "previous": done.previous.map(|path| path.display().to_string()),
-        "seconds": done.took.as_secs_f64(),
+        "seconds": done.took.as_millis() as f64 / 1000.0,
     }))
 }
 

@@ -109,7 +109,8 @@ impl Generations {
         self.list()?.pop().ok_or_else(|| BackupError::None(self.folder.clone()))
     }
 
-    /// The generation that somebody named: `latest`, a name, or the path of a generation's folder anywhere.
+    /// The generation that somebody named: `latest`, a name, or the path of a generation's folder anywhere, or of a folder of
+    /// generations, whose newest it is.
     ///
     /// # Errors
     /// [`BackupError::NoSuch`].
@@ -126,6 +127,11 @@ impl Generations {
             Some(name) if path.join(manifest::FILE).is_file() => {
                 let path = std::path::absolute(path).at(path)?;
                 Ok(Generation { name, pinned: path.join(PIN).exists(), path })
+            }
+            // A name is never a path here, and a path has a folder in it.
+            _ if text.contains('/') => {
+                let path = std::path::absolute(path).at(path)?;
+                Self::new(&path).list()?.pop().ok_or_else(|| BackupError::NoSuch(text.to_owned()))
             }
             _ => Err(BackupError::NoSuch(text.to_owned())),
         }

@@ -34,6 +34,19 @@ pub(super) fn recovery_key(file: Option<&Path>) -> Result<Option<SecretText>, Fa
     Ok(Some(SecretText(key.to_owned())))
 }
 
+/// The recovery key as it is typed, or pasted with the comment that stands above it in its file.
+fn typed_key() -> Option<SecretText> {
+    let mut question = "The root key is not there. Recovery key (AGE-SECRET-KEY-1…): ";
+    loop {
+        let typed = ask_for_secret(question)?;
+        match typed.trim() {
+            "" => return None,
+            comment if comment.starts_with('#') => question = "",
+            key => return Some(SecretText(key.to_owned())),
+        }
+    }
+}
+
 fn confirmed(what: &str) -> Result<(), Failure> {
     if !somebody() {
         return Err(Failure::new("a restore replaces what is there, and there is nobody to ask")
@@ -64,8 +77,7 @@ pub(super) async fn everything(
     }
     let mut recovery_key = recovery_key(restore.recovery_key_file.as_deref())?;
     if recovery_key.is_none() && somebody() && !restore.yes && config.root_key.is_missing() {
-        let typed = ask_for_secret("The root key is not there. Recovery key (AGE-SECRET-KEY-1…): ");
-        recovery_key = typed.filter(|text| !text.trim().is_empty()).map(|text| SecretText(text.trim().to_owned()));
+        recovery_key = typed_key();
     }
     let wish = RestoreWish {
         from: from_here(&restore.from),
@@ -106,7 +118,11 @@ pub(super) async fn confirm_organization(
     if let Request::RestoreOrganization { dry_run, .. } = &mut look {
         *dry_run = true;
     }
-    let plan = ask(config.clone(), &look, engine).await?;
+    let mut plan = ask(config.clone(), &look, engine).await?;
+    // What is asked about is the real thing.
+    if let Some(plan) = plan.as_object_mut() {
+        plan.remove("dry_run");
+    }
     confirmed(&human(&look, &plan))
 }
 
