@@ -2,16 +2,17 @@
 
 use std::path::Path;
 
+use parking_lot::Mutex;
 use proptest::prelude::*;
 use sha2::{Digest, Sha256};
 
-use super::*;
+use super::{frame::Builder, *};
 use crate::{
     clock::Timestamp,
     seal::{DataKey, KeyId, hex},
     store::{
         Order, Span, Table, events,
-        history::{Actor, Room, append, redact},
+        history::{self, Actor, Room, append, redact},
         table::encode,
     },
 };

@@ -10,8 +10,8 @@ use std::io;
 use super::{
     DumpError,
     frame::{self, Builder},
-    history,
 };
+use crate::store::history;
 
 const NAME_MAX: u64 = frame::NAME_MAX as u64;
 const KEY_MAX: u64 = frame::KEY_MAX as u64;
