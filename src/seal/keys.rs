@@ -11,7 +11,7 @@ use std::{
 use hkdf::Hkdf;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
-use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+use zeroize::Zeroizing;
 
 use super::{
     Fingerprint,
@@ -20,7 +20,7 @@ use super::{
     durable, hex,
     stream::{Opening, Sealing, StreamCipher},
 };
-use crate::ids::{fill_random, random_bytes};
+use crate::ids::fill_random;
 
 /// HKDF-SHA256 (RFC 5869) with `info` = `label ‖ purpose`.
 fn derive<const N: usize>(salt: &[u8], key: &[u8; 32], label: &str, purpose: &str) -> [u8; N] {
@@ -38,9 +38,15 @@ const MAC: &str = "workrun v1 mac ";
 const BLOCK: &str = "workrun v1 block";
 const STREAM: &str = "workrun v1 stream";
 
-/// The key that opens the keyring: 32 bytes, kept outside the data folder, wiped from memory on drop.
-#[derive(Clone, Zeroize, ZeroizeOnDrop)]
-pub struct RootKey([u8; 32]);
+/// The key that opens the keyring: 32 bytes, kept outside the data folder, wiped from memory on drop. They stand in one place
+/// of the heap: a key that is handed on by value would leave its bytes on the stack, wherever it has been.
+pub struct RootKey(Box<Zeroizing<[u8; 32]>>);
+
+impl Clone for RootKey {
+    fn clone(&self) -> Self {
+        Self::made(|bytes| bytes.copy_from_slice(&self.0[..]))
+    }
+}
 
 /// Why there is no root key.
 #[derive(Debug, thiserror::Error)]
@@ -70,13 +76,21 @@ impl RootKey {
     /// A new key from the operating system's generator.
     #[must_use]
     pub fn fresh() -> Self {
-        Self(random_bytes())
+        Self::made(|bytes| fill_random(bytes))
     }
 
     /// The key with these bytes.
     #[must_use]
     pub fn from_bytes(bytes: [u8; 32]) -> Self {
-        Self(bytes)
+        let bytes = Zeroizing::new(bytes);
+        Self::made(|place| place.copy_from_slice(&bytes[..]))
+    }
+
+    /// The key that `fill` writes where it is to stand.
+    fn made(fill: impl FnOnce(&mut [u8; 32])) -> Self {
+        let mut key = Self(Box::default());
+        fill(&mut key.0);
+        key
     }
 
     /// Reads 64 hexadecimal digits; white space around them is ignored.
@@ -85,7 +99,7 @@ impl RootKey {
     /// [`RootKeyError::Malformed`].
     pub fn from_text(text: &str) -> Result<Self, RootKeyError> {
         let digits = text.trim().as_bytes();
-        let mut key = Self([0; 32]);
+        let mut key = Self(Box::default());
         if digits.len() != 64 {
             return Err(RootKeyError::Malformed);
         }
@@ -120,7 +134,7 @@ impl RootKey {
     /// [`RootKeyError::Io`]; a file that exists is never overwritten.
     pub fn write_new(&self, path: &Path) -> Result<(), RootKeyError> {
         let io = |source| RootKeyError::Io { path: path.to_owned(), source };
-        let text = Zeroizing::new(hex(&self.0));
+        let text = Zeroizing::new(hex(&self.0[..]));
         let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(io)?;
         file.write_all(text.as_bytes())
             .and_then(|()| file.write_all(b"\n"))
