@@ -143,7 +143,7 @@ pub struct Entry<E> {
 /// takes, whose state alone is larger.
 fn hash_of(parts: &[&[u8]]) -> [u8; 32] {
     let length = parts.iter().map(|part| part.len()).sum::<usize>();
-    let mut place = [0; 1024];
+    let mut place = [0; 512];
     if length > place.len() {
         let mut hasher = blake3::Hasher::new();
         for part in parts {

@@ -36,7 +36,7 @@ pub const SHAPES: [Shape; 9] = [
     ARCHIVE.shape(),
     TRASH.shape(),
     TIMELINE.shape(),
-    TEXTS.shape(),
+    TEXTS.shape_of_texts(),
     COMMENTS.shape(),
     SEEN.shape(),
 ];

@@ -5,6 +5,7 @@ use std::{
     fmt,
     fs::File,
     io,
+    ops::Range,
     os::unix::fs::FileExt,
     sync::{
         Arc,
@@ -60,21 +61,52 @@ pub trait Disk: Send + Sync + fmt::Debug + 'static {
 }
 
 /// A [`Disk`] that is a file.
+///
+/// Space that is allocated and was never written costs a sync twice of what it costs to write the same place again: the
+/// file system notes in its journal that the place now holds something. So zeros are written ahead of small writes into
+/// space that this handle has grown the file by: one sync in many pays for that, and those after it only for their bytes.
 #[derive(Debug)]
-pub struct FileDisk(File);
+pub struct FileDisk {
+    file: File,
+    /// What the file was grown by, as far as nothing has been written there: nothing can be lost there.
+    untouched: Mutex<Range<u64>>,
+}
+
+/// Bytes of zeros that are written ahead at most,
+const AHEAD_MAX: u64 = 1 << 20;
+/// of those that stand before them a part of this size: small files stay cheap,
+const AHEAD_PART: u64 = 8;
+/// and what is written at once from this many bytes on is its own reward.
+const LARGE_WRITE: usize = 128 << 10;
 
 impl FileDisk {
     /// Takes a file that was opened for reading and writing.
     #[must_use]
     pub fn new(file: File) -> Self {
-        Self(file)
+        Self { file, untouched: Mutex::default() }
     }
 
-    fn grow(&self, from: u64, to: u64) -> io::Result<()> {
-        match rustix::io::retry_on_intr(|| fallocate(&self.0, FallocateFlags::empty(), from, to - from)) {
+    /// Writes zeros into untouched space.
+    fn write_ahead(&self, untouched: &mut Range<u64>) {
+        static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+        let to = untouched.end.min(untouched.start + AHEAD_MAX.min(untouched.start / AHEAD_PART));
+        while untouched.start < to {
+            let step = usize::try_from(to - untouched.start).unwrap_or(usize::MAX).min(ZEROS.len());
+            if self.file.write_all_at(&ZEROS[..step], untouched.start).is_err() {
+                // Whoever writes there later is told; these zeros nobody asked for.
+                *untouched = 0..0;
+                return;
+            }
+            untouched.start += step as u64;
+        }
+    }
+
+    /// Returns up to where the new space has been written.
+    fn grow(&self, from: u64, to: u64) -> io::Result<u64> {
+        match rustix::io::retry_on_intr(|| fallocate(&self.file, FallocateFlags::empty(), from, to - from)) {
             // The file system cannot allocate ahead; zeros that are written take their space as well.
-            Err(Errno::OPNOTSUPP | Errno::NOSYS) => self.grow_by_zeros(from, to),
-            result => Ok(result?),
+            Err(Errno::OPNOTSUPP | Errno::NOSYS) => self.grow_by_zeros(from, to).map(|()| to),
+            result => Ok(result.map(|()| from)?),
         }
     }
 
@@ -82,7 +114,7 @@ impl FileDisk {
         let zeros = vec![0; 1 << 20];
         while from < to {
             let step = usize::try_from(to - from).unwrap_or(usize::MAX).min(zeros.len());
-            self.0.write_all_at(&zeros[..step], from)?;
+            self.file.write_all_at(&zeros[..step], from)?;
             from += step as u64;
         }
         Ok(())
@@ -91,30 +123,48 @@ impl FileDisk {
 
 impl Disk for FileDisk {
     fn len(&self) -> io::Result<u64> {
-        Ok(self.0.metadata()?.len())
+        Ok(self.file.metadata()?.len())
     }
 
     fn read_exact_at(&self, out: &mut [u8], offset: u64) -> io::Result<()> {
-        self.0.read_exact_at(out, offset)
+        self.file.read_exact_at(out, offset)
     }
 
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        self.0.write_all_at(bytes, offset)
+        // Held to the end: zeros must not go where somebody else writes meanwhile.
+        let mut untouched = self.untouched.lock();
+        let end = offset + bytes.len() as u64;
+        if untouched.is_empty() || end <= untouched.start {
+            drop(untouched);
+            return self.file.write_all_at(bytes, offset);
+        }
+        // Whatever becomes of the write; and what it passes over stays as it is.
+        untouched.start = end.min(untouched.end);
+        self.file.write_all_at(bytes, offset)?;
+        if bytes.len() < LARGE_WRITE {
+            self.write_ahead(&mut untouched);
+        }
+        Ok(())
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
         let present = self.len()?;
+        let mut untouched = self.untouched.lock();
         if len <= present {
-            return self.0.set_len(len);
+            untouched.end = untouched.end.min(len);
+            return self.file.set_len(len);
         }
-        self.grow(present, len).inspect_err(|_| {
+        let written = self.grow(present, len).inspect_err(|_| {
             // The growth's error is the one to report; a length that stays is taken for part of a growth on opening.
-            let _ = self.0.set_len(present);
-        })
+            let _ = self.file.set_len(present);
+        })?;
+        let goes_on = written == present && untouched.end == present && !untouched.is_empty();
+        *untouched = if goes_on { untouched.start } else { written }..len;
+        Ok(())
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        self.0.sync_data()
+        self.file.sync_data()
     }
 }
 

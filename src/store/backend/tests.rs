@@ -1,5 +1,6 @@
 use std::path::Path;
 
+use proptest::{collection::vec, prelude::*};
 use redb::{ReadableTable, StorageBackend, TableDefinition};
 
 use super::*;
@@ -284,6 +285,73 @@ fn a_file_grows_by_allocated_zeros_and_shrinks() {
     disk.read_exact_at(&mut out, 4096).unwrap();
     assert_eq!(out, [0; 4096]);
     assert!(disk.read_exact_at(&mut out, 4097).is_err());
+}
+
+#[derive(Clone, Debug)]
+enum Call {
+    SetLen(u64),
+    Write(u64, usize),
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Zeros that are written ahead never go where something stands.
+    #[test]
+    fn a_file_holds_what_was_written_and_zeros(
+        calls in vec(prop_oneof![
+            1 => (0_u64..6 << 20).prop_map(Call::SetLen),
+            4 => (0_u64..6 << 20, prop_oneof![1_usize..40_000, 100_000_usize..200_000]).prop_map(|(at, length)| Call::Write(at, length)),
+        ], 1..60)
+    ) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("f");
+        let open = || std::fs::File::options().read(true).write(true).create(true).truncate(false).open(&path).unwrap();
+        let (mut disk, mut model) = (FileDisk::new(open()), Vec::new());
+        for (number, call) in calls.into_iter().enumerate() {
+            match call {
+                Call::SetLen(len) => {
+                    disk.set_len(len).unwrap();
+                    model.resize(usize::try_from(len).unwrap(), 0);
+                }
+                Call::Write(at, length) => {
+                    let at = usize::try_from(at).unwrap();
+                    let end = model.len().min(at + length);
+                    if at >= end {
+                        continue;
+                    }
+                    let bytes = vec![number as u8 | 1; end - at];
+                    disk.write_all_at(&bytes, at as u64).unwrap();
+                    model[at..end].copy_from_slice(&bytes);
+                }
+            }
+            // Another handle knows nothing of what this one has grown.
+            if number % 16 == 15 {
+                disk = FileDisk::new(open());
+            }
+        }
+        prop_assert!(std::fs::read(&path).unwrap() == model);
+    }
+}
+
+/// What makes small commits to a growing file cheap: space that holds something already.
+#[test]
+fn zeros_are_written_ahead_of_small_writes() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = std::fs::File::options().read(true).write(true).create_new(true).open(folder.path().join("f")).unwrap();
+    let disk = FileDisk::new(file.try_clone().unwrap());
+    disk.set_len(64 << 20).unwrap();
+    // A file system that tells allocated space from written space; the others say that all of it is written.
+    let written = || rustix::fs::seek(&file, rustix::fs::SeekFrom::Hole(0)).unwrap();
+    let ahead = |end: u64| end + end / 8;
+    let end = 1 << 20;
+    disk.write_all_at(&vec![1; 1 << 20], 0).unwrap();
+    let large = written();
+    disk.write_all_at(&[1; 4608], end).unwrap();
+    if large == end {
+        let to = written();
+        assert!((end + 4608..=ahead(end + 4608) + 4096).contains(&to) && to > end + 100_000, "{to}");
+    }
 }
 
 #[test]
