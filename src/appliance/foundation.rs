@@ -180,12 +180,6 @@ impl Foundation {
         let system = if path.exists() {
             let key = key_of_file(&keyring, &path, keyring.system_key());
             damage = walk_closed(&path, &key, cache_bytes).err();
-            if let Some(reason) = &damage {
-                tracing::error!(
-                    reason,
-                    "the system's store is damaged; `workrun verify all` names generations that are whole"
-                );
-            }
             Store::open(&path, key, cache_bytes)
         } else if keyring.list().iter().any(|key| matches!(key.kind, KeyKind::Organization(_))) {
             return Err(Failure::new(format!("the system's store {} is missing", path.display()))
@@ -196,6 +190,13 @@ impl Foundation {
             Store::create(&path, keyring.system_key(), cache_bytes)
         };
         let system = system.map_err(|error| store_failure(&error))?;
+        // Under another key a walk finds damage everywhere: that the key is wrong is what the open says.
+        if let Some(reason) = &damage {
+            tracing::error!(
+                reason,
+                "the system's store is damaged; `workrun verify all` names generations that are whole"
+            );
+        }
         let epoch = epoch(&system).map_err(|error| store_failure(&error))?;
         let keyring = Arc::new(keyring);
         let shelf = Arc::new(Shelf::new(layout.clone(), Arc::clone(&keyring), cache_bytes, config.stores_open_max));

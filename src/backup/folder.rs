@@ -193,17 +193,15 @@ impl Generations {
         fs::remove_dir_all(&going).at(&going)
     }
 
-    /// The generations that are past their turn, of those given with their manifests, where that could be read: of each
-    /// kind all but the newest [`KEPT`]. Pinned ones stay, and so does what cannot be read.
+    /// The generations that are past their turn, of those given with whether they are a day's own, where that could be read:
+    /// of each kind all but the newest [`KEPT`]. Pinned ones stay, and so does what cannot be read.
     #[must_use]
-    pub fn past_their_turn(generations: &[(Generation, Option<Manifest>)]) -> Vec<&Generation> {
+    pub fn past_their_turn(generations: &[(Generation, Option<bool>)]) -> Vec<&Generation> {
         let mut going = Vec::new();
         for daily in [true, false] {
             let mut of_kind: Vec<&Generation> = generations
                 .iter()
-                .filter(|(generation, manifest)| {
-                    !generation.pinned && manifest.as_ref().is_some_and(|manifest| manifest.daily == daily)
-                })
+                .filter(|(generation, is_daily)| !generation.pinned && *is_daily == Some(daily))
                 .map(|(generation, _)| generation)
                 .collect();
             of_kind.sort_by(|a, b| a.name.cmp(&b.name));

@@ -435,8 +435,13 @@ impl Keeper {
         let _alone = self.alone()?;
         let began = Instant::now();
         let (stores, progress) = (Arc::clone(&self.stores), Arc::clone(&self.progress));
-        let shapes = self.settings.shapes;
-        let checked = blocking(move || Ok(live::check(&stores, shapes, &progress))).await;
+        let (shapes, generations) = (self.settings.shapes, self.generations.clone());
+        let checked = blocking(move || {
+            // Without a generation there is nothing to compare with, and the rest is checked all the same.
+            let newest = take::newest_readable(&stores, &generations.list().unwrap_or_default());
+            Ok(live::check(&stores, newest.as_ref().map(|(_, manifest)| manifest), shapes, &progress))
+        })
+        .await;
         self.progress.end();
         let report = self.report(Kind::Live, String::new(), began, checked?);
         self.keep(report.clone(), "store").await;

@@ -14,7 +14,7 @@ use crate::{
     clock::Timestamp,
     ids::OrgId,
     seal::{DataKey, KeyId, Keyring},
-    store::{FileState, decode, encode},
+    store::{FileState, Record, decode, encode},
 };
 
 /// The manifest's file in the generation's folder.
@@ -147,7 +147,7 @@ impl Manifest {
     /// The entry of an organization, or the system's.
     #[must_use]
     pub fn entry(&self, org: Option<OrgId>) -> Option<&Entry> {
-        self.entries.iter().find(|entry| entry.org == org)
+        self.entries.binary_search_by_key(&org, |entry| entry.org).ok().map(|at| &self.entries[at])
     }
 
     /// Bytes of all segments.
@@ -175,28 +175,52 @@ impl Manifest {
     /// # Errors
     /// [`BackupError`].
     pub fn read(folder: &Path, keys: &Keyring) -> Result<Self, BackupError> {
-        let path = folder.join(FILE);
-        let damaged = |what: String| BackupError::Damaged { path: path.clone(), what };
-        let reader = Reader::open(&path, Kind::Manifest, keys, false)?;
-        if reader.clear.key_id != keys.system_key().id() {
-            return Err(damaged("another key than the system's seals it".to_owned()));
-        }
-        let mut bytes = Vec::new();
-        let mut decoder = zstd::Decoder::new(reader).at(&path)?;
-        (&mut decoder).take(LARGEST).read_to_end(&mut bytes).map_err(|error| damaged(error.to_string()))?;
-        // What the decoder has read ahead is no part of its frame.
-        let ahead = decoder.finish();
-        if !ahead.buffer().is_empty() {
-            return Err(damaged("it is longer than its content".to_owned()));
-        }
-        ahead.into_inner().finish()?;
-        let manifest: Self = decode("manifest", &bytes).map_err(|error| damaged(error.to_string()))?;
-        let name = folder.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
-        if manifest.name != name.strip_suffix(PARTIAL).unwrap_or(&name) {
-            return Err(damaged(format!("it is that of {}, not of {name}", manifest.name)));
-        }
-        Ok(manifest)
+        read_as(folder, keys, |manifest: &Self| &manifest.name)
     }
+
+    /// Whether a generation is a day's own, by its manifest.
+    ///
+    /// # Errors
+    /// [`BackupError`].
+    pub(super) fn is_daily(folder: &Path, keys: &Keyring) -> Result<bool, BackupError> {
+        Ok(read_as(folder, keys, |head: &Head| &head.name)?.daily)
+    }
+}
+
+/// What a manifest says before its entries, of which there may be many thousands.
+#[derive(Encode, Decode)]
+#[cbor(map)]
+struct Head {
+    #[n(0)]
+    name: String,
+    #[n(3)]
+    daily: bool,
+}
+
+/// A manifest, or a part of it, which must be that of the folder it stands in.
+fn read_as<M: Record>(folder: &Path, keys: &Keyring, name_of: fn(&M) -> &str) -> Result<M, BackupError> {
+    let path = folder.join(FILE);
+    let damaged = |what: String| BackupError::Damaged { path: path.clone(), what };
+    let reader = Reader::open(&path, Kind::Manifest, keys, false)?;
+    if reader.clear.key_id != keys.system_key().id() {
+        return Err(damaged("another key than the system's seals it".to_owned()));
+    }
+    let mut bytes = Vec::new();
+    let mut decoder = zstd::Decoder::new(reader).at(&path)?;
+    (&mut decoder).take(LARGEST).read_to_end(&mut bytes).map_err(|error| damaged(error.to_string()))?;
+    // What the decoder has read ahead is no part of its frame.
+    let ahead = decoder.finish();
+    if !ahead.buffer().is_empty() {
+        return Err(damaged("it is longer than its content".to_owned()));
+    }
+    ahead.into_inner().finish()?;
+    let manifest: M = decode("manifest", &bytes).map_err(|error| damaged(error.to_string()))?;
+    let name = folder.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
+    let named = name_of(&manifest);
+    if named != name.strip_suffix(PARTIAL).unwrap_or(&name) {
+        return Err(damaged(format!("it is that of {named}, not of {name}")));
+    }
+    Ok(manifest)
 }
 
 /// The key version that a generation's manifest needs, as it says in the clear.

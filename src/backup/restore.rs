@@ -18,9 +18,9 @@ use crate::{
     ids::{OrgId, random_bytes},
     seal::{DataKey, Keyring},
     store::{
-        Layout, Store, StoreError,
+        Layout, SCHEMA, Store, StoreError,
         dump::{DumpError, Loader},
-        make_folder,
+        history, make_folder,
     },
 };
 
@@ -95,9 +95,14 @@ fn fill_new(
     loader.finish(u64::from_le_bytes(random_bytes())).map_err(failed)?;
     let wrong = |source: StoreError| BackupError::Store { whose: whose(entry.org), source };
     let store = Store::open(target, key.clone(), CACHE_BYTES).map_err(wrong)?;
-    let counted = store.records().map_err(wrong);
+    let found = store.records().and_then(|counted| Ok((counted, store.view(history::end)?))).map_err(wrong);
     store.close();
-    let counted = counted?;
+    let (counted, end) = found?;
+    // A store of an earlier schema was brought up when it was opened, and its chain with it.
+    if entry.schema == SCHEMA && end != (entry.last_event, entry.last_hash) {
+        let reason = format!("its last event is {} instead of {}, or another one", end.0, entry.last_event);
+        return Err(wrong(StoreError::Damaged { place: "the restored store", reason }));
+    }
     // The load adds facts of its own, never records of rooms.
     for (table, expected) in entry.tables.iter().filter(|(table, _)| table.as_str() != "store_facts") {
         let found = counted.get(table).copied().unwrap_or_default();

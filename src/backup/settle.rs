@@ -180,7 +180,7 @@ fn look(
     progress: &Progress,
 ) -> Result<Vec<Finding>, StoreError> {
     let mut findings = Vec::new();
-    if let Err(error) = store.check_records(shapes, &mut |bytes| progress.add(bytes)) {
+    if let Err(error) = store.check_records(shapes, None, &mut |bytes| progress.add(bytes)) {
         findings.push(Finding { org, what: error.to_string() });
     }
     if org.is_some() {

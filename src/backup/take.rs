@@ -24,7 +24,7 @@ use crate::{
     clock::{Clock, Timestamp},
     ids::OrgId,
     seal::DataKey,
-    store::{Shapes, StoreError, Stores},
+    store::{Shapes, StoreError, Stores, history},
 };
 
 /// Generations that a segment may be linked into after the one that wrote it.
@@ -202,7 +202,7 @@ fn next_name(now: Timestamp, zone: &TimeZone, newest: Option<&Generation>) -> Na
 }
 
 /// The newest generation whose manifest can be read.
-fn newest_readable(stores: &Stores, there: &[Generation]) -> Option<(Generation, Manifest)> {
+pub(super) fn newest_readable(stores: &Stores, there: &[Generation]) -> Option<(Generation, Manifest)> {
     there.iter().rev().find_map(|generation| {
         let manifest = Manifest::read(&generation.path, stores.keyring()).ok()?;
         Some((generation.clone(), manifest))
@@ -211,16 +211,16 @@ fn newest_readable(stores: &Stores, there: &[Generation]) -> Option<(Generation,
 
 /// Lets generations go whose turn is over. One that cannot be removed is tried again after the next snapshot.
 fn rotate(stores: &Stores, generations: &Generations) -> Result<Vec<Name>, BackupError> {
-    let with_manifests: Vec<(Generation, Option<Manifest>)> = generations
+    let of_kinds: Vec<(Generation, Option<bool>)> = generations
         .list()?
         .into_iter()
         .map(|generation| {
-            let manifest = Manifest::read(&generation.path, stores.keyring()).ok();
-            (generation, manifest)
+            let daily = Manifest::is_daily(&generation.path, stores.keyring()).ok();
+            (generation, daily)
         })
         .collect();
     let mut removed = Vec::new();
-    for generation in Generations::past_their_turn(&with_manifests) {
+    for generation in Generations::past_their_turn(&of_kinds) {
         match generations.remove(generation) {
             Ok(()) => removed.push(generation.name.clone()),
             Err(error) => tracing::warn!(%error, "a generation whose turn is over could not be removed yet"),
@@ -327,6 +327,8 @@ impl Taker<'_> {
         if let Some(entry) = self.entry_before(org)
             && self.may_be_linked(&entry, key)
             && store.standing().map_err(failed)? == (entry.lineage, entry.commits)
+            // As many commits may have followed an older copy of the file that somebody has put back.
+            && store.view(history::end).map_err(failed)? == (entry.last_event, entry.last_hash)
             && self.link(&entry)
         {
             self.progress.add(entry.plain_bytes);

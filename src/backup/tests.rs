@@ -316,6 +316,37 @@ fn files_that_were_not_touched_are_not_opened() {
     assert_eq!(house.check(&fourth.generation).unwrap().findings, []);
 }
 
+/// An older copy of a whole file opens as the present one would: only what its history lacks tells.
+#[test]
+fn an_older_copy_of_a_file_is_noticed() {
+    let house = House::new(2);
+    let org = house.orgs[0];
+    let path = house.stores.shelf().layout().organization_store(org);
+    let copy = house.folder.path().join("copy");
+    house.stores.shelf().close();
+    fs::copy(&path, &copy).unwrap();
+    house.write(org, 7, 5);
+    let taken = house.take();
+    let found = || live::check(&house.stores, Some(&taken.manifest), Shapes::unknown(), &house.progress).findings;
+    assert_eq!(found(), []);
+    house.write(org, 8, 5);
+    assert_eq!(found(), [], "it went on from there");
+
+    house.stores.shelf().close();
+    fs::copy(&copy, &path).unwrap();
+    let [older] = &found()[..] else { panic!() };
+    assert!(older.org == Some(org) && older.what.contains("older copy"), "{older:?}");
+    // As many commits and as many events as the generation has, but others: nothing of the generation stands for them.
+    house.write(org, 9, 5);
+    assert!(found()[0].what.contains("older copy"));
+    let standing = |entry: &Entry| (entry.lineage, entry.commits, entry.last_event);
+    house.clock.advance(DAY);
+    let next = house.take();
+    let (before, after) = (taken.manifest.entry(Some(org)).unwrap(), next.manifest.entry(Some(org)).unwrap());
+    assert_eq!(standing(before), standing(after));
+    assert_eq!(after.age, 0, "written anew");
+}
+
 /// The disk that damaged a store has damaged its last segment too: the others have their generation all the same.
 #[test]
 fn a_store_and_its_segment_that_are_both_damaged_cost_nobody_the_snapshot() {
@@ -507,7 +538,7 @@ fn a_generation_becomes_stores_again() {
         let (before, after) = (house.stores.organization(*org).unwrap(), again.organization(*org).unwrap());
         assert_eq!(notes(&before), notes(&after));
         assert_ne!(before.standing().unwrap().0, after.standing().unwrap().0, "another lineage");
-        after.check_records(Shapes::unknown(), &mut |_| {}).unwrap();
+        after.check_records(Shapes::unknown(), None, &mut |_| {}).unwrap();
     }
     assert!(again.organization(house.orgs[2]).is_err(), "an erased organization does not come back");
 

@@ -177,7 +177,7 @@ impl BlockCipher {
     /// [`Unsealed`], which is also what a copy reads as that a power failure tore or that was never written.
     pub fn open_header(&self, place: &[u8; PLACE]) -> Result<(u64, [u8; HEADER]), Unsealed> {
         let seq = u64::from_le_bytes(field(place, 0));
-        let nonce = field(place, 8);
+        let nonce = header_nonce(place);
         let mut header = field(place, 8 + NONCE);
         let tag = field(place, 8 + NONCE + HEADER);
         self.cipher.open_in_place(&nonce, &self.aad(KIND_HEADER, seq), &mut header, &tag)?;
@@ -192,6 +192,15 @@ impl BlockCipher {
         aad[17..].copy_from_slice(&number.to_le_bytes());
         aad
     }
+}
+
+/// Bytes of a header's nonce.
+pub const HEADER_NONCE: usize = NONCE;
+
+/// The nonce in a header place, whether or not that authenticates.
+#[must_use]
+pub fn header_nonce(place: &[u8; PLACE]) -> [u8; HEADER_NONCE] {
+    field(place, 8)
 }
 
 fn block_parts(sealed: &[u8; SEALED_BLOCK]) -> ([u8; NONCE], &[u8], [u8; TAG], &[u8]) {

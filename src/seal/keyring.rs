@@ -1,7 +1,7 @@
 //! The keyring: every data key of the appliance, sealed to the root key and to the recovery key in one small file.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap},
     fmt, fs, io,
     path::{Path, PathBuf},
 };
@@ -127,6 +127,8 @@ pub struct Keyring {
 
 struct Keys {
     content: Content,
+    /// Where each key version stands in the content.
+    places: HashMap<(KeyId, u32), usize>,
     active: BTreeMap<KeyKind, DataKey>,
     system: DataKey,
     system_log: DataKey,
@@ -195,6 +197,7 @@ impl Keyring {
         let keys = self.keys.read();
         let keys = Keys {
             content: keys.content.clone(),
+            places: keys.places.clone(),
             active: keys.active.clone(),
             system: keys.system.clone(),
             system_log: keys.system_log.clone(),
@@ -248,8 +251,7 @@ impl Keyring {
     #[must_use]
     pub fn key(&self, id: KeyId, version: u32) -> Option<DataKey> {
         let keys = self.keys.read();
-        let entry = keys.content.keys.iter().find(|entry| (entry.info.id, entry.info.version) == (id, version))?;
-        entry.key.clone()
+        keys.content.keys.get(*keys.places.get(&(id, version))?)?.key.clone()
     }
 
     /// Counts the changes, from 1.
@@ -489,7 +491,7 @@ impl Keys {
         let active = content.active();
         let system = active.get(&KeyKind::System)?.clone();
         let system_log = active.get(&KeyKind::SystemLog)?.clone();
-        Some(Self { content, active, system, system_log })
+        Some(Self { places: places(&content), content, active, system, system_log })
     }
 
     /// No change takes the system's keys away, so the last ones serve where none is found.
@@ -501,8 +503,13 @@ impl Keys {
         if let Some(key) = self.active.get(&KeyKind::SystemLog) {
             self.system_log = key.clone();
         }
+        self.places = places(&content);
         self.content = content;
     }
+}
+
+fn places(content: &Content) -> HashMap<(KeyId, u32), usize> {
+    content.keys.iter().enumerate().map(|(at, entry)| ((entry.info.id, entry.info.version), at)).collect()
 }
 
 fn write_first(path: &Path, content: &Content, root: &RootKey) -> Result<(), KeyringError> {

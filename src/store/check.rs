@@ -189,6 +189,8 @@ pub struct Passed {
     pub last_event: (u64, [u8; 32]),
     /// Events whose payload was redacted.
     pub redacted: u64,
+    /// The chain's hash at the event that was asked for, if it passed.
+    pub told: Option<[u8; 32]>,
 }
 
 fn damaged(table: &str, reason: impl std::fmt::Display) -> StoreError {
@@ -201,6 +203,15 @@ impl Joined {
     pub fn new(schema: u32) -> Self {
         let chain = if schema < 2 { Chain::V1(ChainCheckV1::default()) } else { Chain::V2(ChainCheck::default()) };
         Self { tables: BTreeMap::new(), bytes: 0, chain }
+    }
+
+    /// Tells the chain's hash at an event, once that has passed. (Not of schema 1.)
+    #[must_use]
+    pub fn telling(mut self, event: Option<u64>) -> Self {
+        if let (Chain::V2(chain), Some(event)) = (&mut self.chain, event) {
+            chain.tell(event);
+        }
+        self
     }
 
     /// The next frame, and what was seen of it.
@@ -241,12 +252,12 @@ impl Joined {
     /// # Errors
     /// [`StoreError::Damaged`] if the history ends in the middle.
     pub fn finish(self) -> Result<Passed, StoreError> {
-        let (last_event, report) = match self.chain {
-            Chain::V1(chain) => chain.finish(),
-            Chain::V2(chain) => chain.finish(),
+        let (told, (last_event, report)) = match self.chain {
+            Chain::V1(chain) => (None, chain.finish()),
+            Chain::V2(chain) => (chain.told(), chain.finish()),
         };
         let tables = self.tables.into_iter().map(|(name, (count, _))| (name, count)).collect();
-        Ok(Passed { tables, bytes: self.bytes, last_event, redacted: report.redacted })
+        Ok(Passed { tables, bytes: self.bytes, last_event, redacted: report.redacted, told })
     }
 }
 

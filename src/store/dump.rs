@@ -134,13 +134,19 @@ impl Store {
         walk.finish(bytes.into_inner())
     }
 
-    /// Reads every record of one committed state, sees that each is one, and follows the history's chain to its end.
+    /// Reads every record of one committed state, sees that each is one, and follows the history's chain to its end. The chain's
+    /// hash at `event` is told, if there is such an event.
     ///
     /// # Errors
     /// [`DumpError`]: [`StoreError::Damaged`] or [`StoreError::Disk`] at the first that is not as it was written.
-    pub fn check_records(&self, shapes: &Shapes, progress: &mut dyn FnMut(u64)) -> Result<Passed, DumpError> {
+    pub fn check_records(
+        &self,
+        shapes: &Shapes,
+        event: Option<u64>,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<Passed, DumpError> {
         let walk = self.walk(&BTreeSet::new())?;
-        let (check, mut joined) = (FrameCheck::new(SCHEMA, shapes), Joined::new(SCHEMA));
+        let (check, mut joined) = (FrameCheck::new(SCHEMA, shapes), Joined::new(SCHEMA).telling(event));
         walk.run(&mut |Ticket { made, .. }| {
             let frame = Frame::parse(made.frame)?;
             let looked = check.look(&frame)?;

@@ -74,7 +74,7 @@ fn a_dump_becomes_the_same_store() {
             })
             .unwrap();
     }
-    let passed = store.check_records(Shapes::unknown(), &mut |_| {}).unwrap();
+    let passed = store.check_records(Shapes::unknown(), None, &mut |_| {}).unwrap();
     for threads in [1, 3] {
         let (dumped, frames) = frames(&store, threads);
         assert_eq!((passed.last_event, passed.redacted), (dumped.last_event, 20));
@@ -168,7 +168,7 @@ fn records_of_another_shape_are_named() {
             append(txn, Timestamp(1), Actor::System, Room::Work, &7_u64).map(|_| ())
         })
         .unwrap();
-    let check = |shapes: &Shapes| store.check_records(shapes, &mut |_| {});
+    let check = |shapes: &Shapes| store.check_records(shapes, None, &mut |_| {});
     assert_eq!(check(&Shapes::new([NUMBERS.shape()], [events::<u64>(Room::Work)])).unwrap().last_event.0, 1);
     assert!(
         check(&Shapes::new([NUMBERS.shape()], [events::<String>(Room::People)])).is_ok(),

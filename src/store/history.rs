@@ -317,9 +317,23 @@ impl Links {
 pub struct ChainCheck {
     report: ChainReport,
     previous: Head,
+    /// The event whose place in the chain is wanted, and its hash once it has passed.
+    wanted: Option<u64>,
+    told: Option<[u8; 32]>,
 }
 
 impl ChainCheck {
+    /// Keeps the chain's hash at an event.
+    pub fn tell(&mut self, event: u64) {
+        self.wanted = Some(event);
+    }
+
+    /// The chain's hash at that event, if it has passed.
+    #[must_use]
+    pub fn told(&self) -> Option<[u8; 32]> {
+        self.told
+    }
+
     /// The next events.
     ///
     /// # Errors
@@ -334,6 +348,9 @@ impl ChainCheck {
             from = link.header;
             self.previous.chain = chain_hash(&self.previous.chain, link.number, &link.payload, header);
             self.previous.number = link.number;
+            if self.wanted == Some(link.number) {
+                self.told = Some(self.previous.chain);
+            }
             self.report.checked += 1;
             self.report.redacted += u64::from(link.redacted);
         }

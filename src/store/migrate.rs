@@ -89,7 +89,7 @@ fn copy(path: &Path, key: &DataKey, old: &SealedDatabase, found: u32, schemas: &
     }
     // Read as any other store would be, from its first record to the end of its history.
     let copied = Store::over(&place, key.clone(), CACHE_BYTES, fresh)?;
-    let checked = copied.check_records(super::Shapes::unknown(), &mut |_| {});
+    let checked = copied.check_records(super::Shapes::unknown(), None, &mut |_| {});
     copied.close();
     match checked {
         Ok(_) => Ok(()),

@@ -156,7 +156,8 @@ mod tests {
     /// The quick way says what the plain one says.
     fn both(value: &[u8]) -> bool {
         let key = 7_u64.to_bytes();
-        let [plain, quick] = [TEXTS.shape(), TEXTS.shape_of_texts()].map(|shape| (shape.is_record)(&key, value).is_ok());
+        let [plain, quick] =
+            [TEXTS.shape(), TEXTS.shape_of_texts()].map(|shape| (shape.is_record)(&key, value).is_ok());
         assert_eq!(plain, quick, "{value:02x?}");
         quick
     }

@@ -316,9 +316,7 @@ impl Shelf {
     /// The state of an organization's file on the disk, without opening it; none if that cannot be told at this moment.
     #[must_use]
     pub fn file_state(&self, org: OrgId) -> Option<FileState> {
-        let path = self.layout.organization_store(org);
-        let key = key_of_file(&self.keyring, &path, self.keyring.organization_key(org)?);
-        backend::file_state(&path, &key).ok()
+        backend::file_state(&self.layout.organization_store(org), &self.keyring.organization_key(org)?).ok()
     }
 
     /// Closes an organization's store if nobody uses it, and tells the state of its file, if the store stands where it is said

@@ -353,14 +353,14 @@ impl Round<'_> {
     /// Lets generations go whose turn is over, by the rule of the snapshot folder: the manifest first, so that no half of one
     /// is ever taken for one.
     async fn rotate(&mut self) -> Result<(), BackupError> {
-        let all: Vec<(Generation, Option<Manifest>)> = self
+        let all: Vec<(Generation, Option<bool>)> = self
             .there
             .generations
             .iter()
             .map(|(name, listed)| {
                 let generation =
                     Generation { name: name.clone(), path: PathBuf::from(name.as_str()), pinned: listed.pinned };
-                (generation, self.manifest_of(name).cloned())
+                (generation, self.manifest_of(name).map(|manifest| manifest.daily))
             })
             .collect();
         for generation in Generations::past_their_turn(&all) {

@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File, OpenOptions},
-    io,
+    io::{self, Read as _},
     os::unix::fs::OpenOptionsExt,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
@@ -17,7 +17,7 @@ use redb::{
 use super::{Disk, FileDisk, Health, ReadOnlyDisk, SealedBackend, disk::Interruptible};
 use crate::seal::{
     DataKey, Fingerprint,
-    blocks::{BadSuperblock, HeaderCopy, PLACE, Superblock},
+    blocks::{BadSuperblock, HEADER_NONCE, PLACE, Superblock, header_nonce},
 };
 
 /// Why a store cannot be made or opened. The file is as it was.
@@ -290,6 +290,9 @@ pub struct FileState {
     /// The number of the newest header.
     #[n(1)]
     pub seq: u64,
+    /// Its nonce: an older copy of the file may come to the same number again, but never to the same nonce.
+    #[cbor(n(2), with = "minicbor::bytes")]
+    pub nonce: Option<[u8; HEADER_NONCE]>,
 }
 
 /// The state of a store's file, without opening it: its superblock and header copies, which must authenticate.
@@ -297,21 +300,23 @@ pub struct FileState {
 /// # Errors
 /// [`BackendError`].
 pub(in crate::store) fn file_state(path: &Path, key: &DataKey) -> Result<FileState, BackendError> {
-    let disk = FileDisk::new(File::open(path)?);
-    let mut place = [0; PLACE];
-    disk.read_exact_at(&mut place, 0)?;
-    let file_id = Superblock::verify(&place, key)?.file_id;
+    // At once: this is asked of every organization whenever a snapshot is taken.
+    let mut places = [0; 3 * PLACE];
+    File::open(path)?.read_exact(&mut places)?;
+    let ([superblock, headers @ ..], _) = places.as_chunks() else { return Err(BackendError::NotAStore) };
+    let file_id = Superblock::verify(superblock, key)?.file_id;
     let cipher = key.block_cipher(file_id);
-    let mut seq = 0;
-    for copy in HeaderCopy::BOTH {
-        disk.read_exact_at(&mut place, copy.offset())?;
+    let (mut seq, mut nonce) = (0, None);
+    for place in headers {
         // One that is being written at this moment may be the newest: then nothing is known.
         let (found, _) = cipher
-            .open_header(&place)
+            .open_header(place)
             .map_err(|_| BackendError::Damaged("a copy of its header does not authenticate".to_owned()))?;
-        seq = seq.max(found);
+        if found > seq {
+            (seq, nonce) = (found, Some(header_nonce(place)));
+        }
     }
-    Ok(FileState { file_id, seq })
+    Ok(FileState { file_id, seq, nonce })
 }
 
 pub(in crate::store) fn beside(path: &Path) -> PathBuf {
