@@ -24,7 +24,8 @@ const ROUND: Duration = Duration::from_secs(30);
 /// Mails taken from an outbox at a time.
 const BATCH: usize = 50;
 
-/// Wakes the courier, and knows which outboxes have something in them.
+/// Wakes the courier, and knows which outboxes may have something in them: all of them at the start, until they have been looked
+/// into.
 #[derive(Default)]
 pub struct Postbox {
     organizations: Mutex<BTreeSet<OrgId>>,
@@ -39,6 +40,21 @@ impl Postbox {
         }
         self.wake.notify_one();
     }
+
+    /// The organizations in whose outbox mail may wait.
+    #[must_use]
+    pub fn organizations(&self) -> Vec<OrgId> {
+        self.organizations.lock().iter().copied().collect()
+    }
+
+    /// Forgets an organization before its outbox is looked into: what is queued from then on is remembered.
+    fn look_into(&self, org: OrgId) {
+        self.organizations.lock().remove(&org);
+    }
+
+    fn something_waits(&self, org: OrgId) {
+        self.organizations.lock().insert(org);
+    }
 }
 
 /// Carries mail until told to stop. Without a mail server the outboxes wait, and say so in the console.
@@ -50,6 +66,11 @@ pub async fn run(
     zone: TimeZone,
     mut stop: watch::Receiver<bool>,
 ) {
+    // Outboxes of a former run: every organization may have one.
+    match stores.system().read(|view| directory::organizations(view)).await {
+        Ok(all) => postbox.organizations.lock().extend(all.into_iter().map(|org| org.id)),
+        Err(error) => tracing::error!(%error, "the organizations cannot be listed: their waiting mail rests"),
+    }
     let Some(smtp) = smtp else {
         tracing::info!(
             "no mail server is configured (smtp_host): mail waits; `workrun sign-in-link MAIL` signs people in"
@@ -63,24 +84,16 @@ pub async fn run(
             return;
         }
     };
-    // Outboxes of a former run: every organization may have one.
-    match stores.system().read(|view| directory::organizations(view)).await {
-        Ok(all) => postbox.organizations.lock().extend(all.into_iter().map(|org| org.id)),
-        Err(error) => tracing::error!(%error, "the organizations cannot be listed: their waiting mail rests"),
-    }
     loop {
         let mut pause = ROUND;
         let now = clock.now();
         pause = pause.min(round(stores.system(), &courier, &smtp, &clock, &zone, now).await);
-        let organizations: Vec<OrgId> = postbox.organizations.lock().iter().copied().collect();
-        for org in organizations {
-            let Ok(store) = stores.organization(org) else {
-                postbox.organizations.lock().remove(&org);
-                continue;
-            };
+        for org in postbox.organizations() {
+            postbox.look_into(org);
+            let Ok(store) = stores.organization(org) else { continue };
             let next = round(&store, &courier, &smtp, &clock, &zone, now).await;
-            if next == Duration::MAX {
-                postbox.organizations.lock().remove(&org);
+            if next != Duration::MAX {
+                postbox.something_waits(org);
             }
             pause = pause.min(next);
         }
@@ -158,5 +171,21 @@ async fn hand_over(
             tracing::warn!(mail = %mail.id, kind = mail.kind_name, "a mail was refused for good");
             Err((words, false))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_queued_while_an_outbox_is_looked_into_is_remembered() {
+        let (postbox, org) = (Postbox::default(), OrgId::fresh(Timestamp(0)));
+        postbox.queued(Some(org));
+        postbox.look_into(org);
+        assert_eq!(postbox.organizations(), []);
+        postbox.queued(Some(org));
+        // The look found nothing, and says nothing.
+        assert_eq!(postbox.organizations(), [org]);
     }
 }

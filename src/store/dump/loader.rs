@@ -27,10 +27,10 @@ use crate::{
 };
 
 /// The cache of a store that is filled. Half of it holds pages that are not written yet.
-const CACHE_BYTES: usize = 32 << 20;
+const CACHE_BYTES: usize = 16 << 20;
 /// Bytes of records that one transaction takes: its pages are still in the cache when it is committed, where redb computes
 /// their checksums; from the disk, opened again, they would take as long as the rest of the load.
-const TRANSACTION_BYTES: u64 = 8 << 20;
+const TRANSACTION_BYTES: u64 = 4 << 20;
 /// Bytes of records after which a commit is made durable: until then redb notes every page in memory.
 const DURABLE_BYTES: u64 = 1 << 30;
 /// Bytes of records after which what was written is sent on its way to the disk.

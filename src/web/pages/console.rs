@@ -107,8 +107,8 @@ fn uptime(words: &Words, seconds: u64) -> String {
 /// Mails that wait in all outboxes.
 async fn mails_waiting(app: &Arc<App>) -> Result<usize, WebError> {
     let mut count = app.stores.system().read(|view| mail::waiting(view)).await?.0;
-    for organization in app.stores.system().read(|view| directory::organizations(view)).await? {
-        if let Ok(store) = app.stores.organization(organization.id) {
+    for org in app.postbox.organizations() {
+        if let Ok(store) = app.stores.organization(org) {
             count += store.read(|view| mail::waiting(view)).await?.0;
         }
     }
