@@ -25,3 +25,10 @@ pub mod tls;
 pub mod trail;
 pub mod web;
 pub mod work;
+
+/// The program: arguments in, exit code out. It stands here and not in `main.rs`, so that what is generic over the engine is
+/// compiled once, beside the rest.
+#[must_use]
+pub fn run() -> std::process::ExitCode {
+    cli::run(std::env::args_os(), &appliance::Appliance)
+}

@@ -6,5 +6,5 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    workrun::cli::run(std::env::args_os(), &workrun::appliance::Appliance)
+    workrun::run()
 }
