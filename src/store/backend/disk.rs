@@ -72,9 +72,11 @@ pub struct FileDisk {
     untouched: Mutex<Range<u64>>,
 }
 
+/// Zeros are written ahead in files from this length on: thousands of small ones would pay and gain nothing.
+const AHEAD_FROM: u64 = 1 << 20;
 /// Bytes of zeros that are written ahead at most,
 const AHEAD_MAX: u64 = 1 << 20;
-/// of those that stand before them a part of this size: small files stay cheap,
+/// of those that stand before them a part of this size,
 const AHEAD_PART: u64 = 8;
 /// and what is written at once from this many bytes on is its own reward.
 const LARGE_WRITE: usize = 128 << 10;
@@ -141,7 +143,7 @@ impl Disk for FileDisk {
         // Whatever becomes of the write; and what it passes over stays as it is.
         untouched.start = end.min(untouched.end);
         self.file.write_all_at(bytes, offset)?;
-        if bytes.len() < LARGE_WRITE {
+        if bytes.len() < LARGE_WRITE && end >= AHEAD_FROM {
             self.write_ahead(&mut untouched);
         }
         Ok(())
