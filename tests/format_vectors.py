@@ -104,6 +104,12 @@ def store():
     show("store.header.tag", tag)
     show("store.header.sha256", hashlib.sha256(place).digest())
 
+    commit_list = hashlib.sha256(sealed[4120:4136]).digest() + struct.pack("<Q", 5)
+    ciphertext, tag = xchacha20_poly1305(block_key, nonce, file_id + b"\1" + struct.pack("<Q", 7), b"\x55" * 320 + commit_list)
+    place = struct.pack("<Q", 7) + nonce + ciphertext[:320] + tag + struct.pack("<II", 1, 0) + ciphertext[320:]
+    show("store.listed.tag", tag)
+    show("store.listed.sha256", hashlib.sha256(place.ljust(4096, b"\0")).digest())
+
     head = b"WRKSTORE" + struct.pack("<II", 1, 0) + file_id + b"\x11" * 16 + struct.pack("<II", 1, 0)
     head = (head + fingerprint(key) + b"0.1.0".ljust(16, b"\0")).ljust(4064, b"\0")
     show("store.superblock.mac", mac(key, b"store superblock", head))

@@ -8,7 +8,7 @@
 //! older than the last one acknowledged before the failure. `WORKRUN_TEST_LONG=1` tries many more states.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     env,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
@@ -21,7 +21,10 @@ use std::{
 use parking_lot::Mutex;
 use redb::{ReadableTable, TableDefinition};
 use workrun::{
-    seal::{DataKey, KeyId},
+    seal::{
+        DataKey, KeyId,
+        blocks::{CommitList, Superblock},
+    },
     store::backend::{Disk, ReadOnlyDisk, SealedBackend, SealedDatabase},
 };
 
@@ -395,7 +398,28 @@ fn with_a_single_header_copy_the_simulation_finds_failures() {
     assert!(!tally.failures.is_empty());
 }
 
-/// And with commits of one phase, which redb alone would survive by its checksums, and strict reads do not.
+/// And with headers that are believed without what was written with them.
+#[test]
+fn without_commit_lists_the_simulation_finds_failures() {
+    let (mut log, history) = record(20, 3);
+    let Some(Op::Write { offset: 0, bytes }) = log.iter().find(|op| matches!(op, Op::Write { .. })) else { panic!() };
+    let cipher = key().block_cipher(Superblock::parse(bytes[..].try_into().unwrap()).unwrap().file_id);
+    let mut lists = 0;
+    for op in &mut log {
+        if let Op::Write { offset: 4096 | 8192, bytes } = op {
+            let header = cipher.open_header(bytes[..].try_into().unwrap()).unwrap();
+            lists += usize::from(!header.list.blocks().is_empty());
+            *bytes = cipher.seal_header(header.seq, &header.bytes, &CommitList::default())[..].into();
+        }
+    }
+    assert!(lists > 10, "most commits are small");
+    let tally = try_all(&epochs(Vec::new(), &log, 0, 0, false), &history, 60, 0, 4);
+    println!("{} failures in {} states", tally.failures.len(), tally.tried);
+    assert!(!tally.failures.is_empty());
+}
+
+/// And with commits of one phase that are too large for a list: redb alone would survive them by its checksums, and strict
+/// reads do not.
 #[test]
 fn with_one_phase_commits_the_simulation_finds_failures() {
     let disk = RecordingDisk::default();
@@ -407,7 +431,7 @@ fn with_one_phase_commits_the_simulation_finds_failures() {
         disk.note(Op::Begun(number));
         let transaction = database.begin_write().unwrap();
         for key in 0..20 {
-            let value = vec![number as u8; 400];
+            let value = vec![number as u8; 60_000];
             transaction.open_table(SMALL).unwrap().insert(key, value.as_slice()).unwrap();
             rows.0.insert(key, value);
         }
@@ -421,30 +445,52 @@ fn with_one_phase_commits_the_simulation_finds_failures() {
 }
 
 /// What `docs/formats/store.md` says of writing, held against everything that redb did: the superblock once, headers
-/// never over the durable copy, everything else whole blocks; whatever redb did otherwise would have been an error.
+/// never over the durable copy, nothing over what that lists, everything else whole blocks; whatever redb did otherwise would
+/// have been an error.
 #[test]
 fn every_write_keeps_to_the_format() {
     let (log, _) = record(if is_long() { 400 } else { 112 }, 6);
-    let (mut written, mut durable) = (None, None);
+    let (mut cipher, mut written, mut durable) = (None, None, None);
+    let (mut listed, mut to_be_listed, mut blocks, mut lists) = (Vec::new(), Vec::new(), BTreeSet::new(), 0);
     for op in &log {
         match op {
             Op::Write { offset: 0, bytes } => {
                 assert_eq!((bytes.len(), written), (4096, None), "the superblock is written once, before all else");
+                let superblock = Superblock::parse(bytes[..].try_into().unwrap()).unwrap();
+                cipher = Some(key().block_cipher(superblock.file_id));
             }
             Op::Write { offset: offset @ (4096 | 8192), bytes } => {
-                assert_eq!(bytes.len(), 4096);
                 assert_ne!(durable, Some(*offset), "a header went over the durable copy");
                 written = Some(*offset);
+                let header = cipher.as_ref().unwrap().open_header(bytes[..].try_into().unwrap()).unwrap();
+                to_be_listed = header.list.blocks().to_vec();
+                if !to_be_listed.is_empty() {
+                    assert!(to_be_listed.iter().eq(&blocks), "a list names all that was written since the last sync");
+                    lists += 1;
+                }
             }
             Op::Write { offset, bytes } => {
                 assert!(*offset >= 16_384 && (offset - 16_384) % 4608 == 0, "a block at {offset}");
                 assert!(!bytes.is_empty() && bytes.len() % 4608 == 0, "{} bytes of blocks", bytes.len());
+                let first = (offset - 16_384) / 4608 + 1;
+                for block in first..first + bytes.len() as u64 / 4608 {
+                    assert!(!listed.contains(&block), "block {block} is listed by the durable header");
+                    blocks.insert(block);
+                }
             }
-            Op::SetLen(len) => assert!(*len == 12_288 || len.checked_sub(16_384).is_some_and(|rest| rest % 4608 == 0)),
-            Op::Sync => durable = written,
+            Op::SetLen(len) => {
+                assert!(*len == 12_288 || len.checked_sub(16_384).is_some_and(|rest| rest % 4608 == 0));
+                assert!(listed.iter().all(|block| 16_384 + block * 4608 <= *len), "a listed block is cut off");
+            }
+            Op::Sync => {
+                (durable, listed) = (written, to_be_listed.clone());
+                blocks.clear();
+            }
             Op::Begun(_) | Op::Acknowledged(_) => {}
         }
     }
+    println!("{lists} headers with a list");
+    assert!(lists > 50);
 }
 
 /// A closed store with one bit flipped, or two blocks exchanged, is an error or what it was: never anything else.

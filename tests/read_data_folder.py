@@ -165,25 +165,36 @@ def read_store(file, keys):
     if not hmac.compare_digest(hmac.new(mac_key, file[:4064], hashlib.sha256).digest(), file[4064:4096]):
         raise Refused("the superblock is damaged")
     block_key = hkdf(file_id, key, b"workrun v1 block", 32)
+    def open_block(index):
+        block = file[16384 + (index - 1) * 4608:][:4608]
+        if any(block[4136:]):
+            raise Refused(f"the padding of block {index} is not zero")
+        xchacha_open(block_key, block[:24], block[24:4136], file_id + b"\x00" + struct.pack("<Q", index))
+        return block[4120:4136]
+
     headers = {}
     for place in (4096, 8192):
         copy = file[place:place + 4096]
         try:
-            seq = copy[:8]
-            headers[int.from_bytes(seq, "little")] = xchacha_open(block_key, copy[8:32], copy[32:368], file_id + b"\x01" + seq)
+            seq, listed = copy[:8], int.from_bytes(copy[368:372], "little")
+            if listed > 256:
+                continue
+            message = copy[32:352] + copy[376:376 + (32 + 8 * listed if listed else 0)] + copy[352:368]
+            header = xchacha_open(block_key, copy[8:32], message, file_id + b"\x01" + seq)
+            named = struct.unpack(f"<{listed}Q", header[352:])
+            if listed and hashlib.sha256(b"".join(map(open_block, named))).digest() != header[320:352]:
+                continue
+            headers[int.from_bytes(seq, "little")] = header[:320]
         except Refused:
             pass
     if not headers:
-        raise Refused("neither header copy authenticates")
+        raise Refused("no header copy counts")
     blocks = 0
     for index in range(1, (len(file) - 16384) // 4608 + 1):
         block = file[16384 + (index - 1) * 4608:][:4608]
-        if not any(block):
-            continue
-        if any(block[4136:]):
-            raise Refused(f"the padding of block {index} is not zero")
-        xchacha_open(block_key, block[:24], block[24:4136], file_id + b"\x00" + struct.pack("<Q", index))
-        blocks += 1
+        if any(block):
+            open_block(index)
+            blocks += 1
     return {"header_copies": len(headers), "redb": headers[max(headers)][:4].decode("latin-1"), "blocks": blocks, "key_version": version}
 
 

@@ -14,6 +14,7 @@
 
 use std::fmt;
 
+use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq;
 
 use super::{
@@ -33,6 +34,8 @@ pub const HEADER: usize = 320;
 pub const PLACE: usize = 4096;
 /// Offset of header copy A on the disk; copy B follows it.
 pub const HEADER_COPIES: u64 = 4096;
+/// Blocks that a commit list names at most.
+pub const LISTED_MAX: usize = 256;
 /// Length of a file that holds no block yet.
 pub const EMPTY_FILE: u64 = 12_288;
 /// Offset of block 1 on the disk.
@@ -45,6 +48,9 @@ const KIND_BLOCK: u8 = 0;
 const KIND_HEADER: u8 = 1;
 const MAC_PURPOSE: &str = "store superblock";
 const MAC_OFFSET: usize = PLACE - 32;
+/// In a header copy: how many blocks its commit list names, and where the sealed list stands.
+const LIST_COUNT_OFFSET: usize = 368;
+const LIST_OFFSET: usize = 376;
 
 /// Offset of block `index` (from 1) on the disk.
 #[must_use]
@@ -111,6 +117,72 @@ pub enum BadBlock {
     Unsealed(u64),
 }
 
+/// The blocks that were written together with a header and synced with it at once. A header with such a list counts only if
+/// all of them are there: the list stands for the sync that would otherwise have to come before the header is written.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CommitList {
+    /// Numbers of the blocks, rising; empty if what the header points at was durable before it was written.
+    blocks: Vec<u64>,
+    /// SHA-256 over their tags, in that order.
+    hash: [u8; 32],
+}
+
+impl CommitList {
+    /// The list of these blocks, which come in the order of their numbers, [`LISTED_MAX`] at most.
+    #[must_use]
+    pub fn of<'a>(blocks: impl IntoIterator<Item = (u64, &'a [u8; SEALED_BLOCK])>) -> Self {
+        let (mut numbers, mut hash) = (Vec::new(), Sha256::new());
+        for (index, sealed) in blocks {
+            numbers.push(index);
+            hash.update(block_parts(sealed).2);
+        }
+        Self { blocks: numbers, hash: hash.finalize().into() }
+    }
+
+    /// Whether these are the blocks, in their order; of none there is no list, and it is true of any file.
+    #[must_use]
+    pub fn is_of<'a>(&self, blocks: impl IntoIterator<Item = (u64, &'a [u8; SEALED_BLOCK])>) -> bool {
+        self.blocks.is_empty() || Self::of(blocks) == *self
+    }
+
+    /// Numbers of the blocks, rising.
+    #[must_use]
+    pub fn blocks(&self) -> &[u64] {
+        &self.blocks
+    }
+
+    /// Bytes of a list of so many blocks.
+    fn length(count: usize) -> usize {
+        if count == 0 { 0 } else { 32 + 8 * count }
+    }
+
+    fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(Self::length(self.blocks.len()));
+        if !self.blocks.is_empty() {
+            bytes.extend_from_slice(&self.hash);
+        }
+        bytes.extend(self.blocks.iter().flat_map(|index| index.to_le_bytes()));
+        bytes
+    }
+
+    /// Of bytes that authenticate.
+    fn from_bytes(bytes: &[u8]) -> Self {
+        let Some((&hash, blocks)) = bytes.split_first_chunk() else { return Self::default() };
+        Self { blocks: blocks.as_chunks().0.iter().map(|&index| u64::from_le_bytes(index)).collect(), hash }
+    }
+}
+
+/// What a header copy holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// Rises with every header written.
+    pub seq: u64,
+    /// The database's header.
+    pub bytes: [u8; HEADER],
+    /// What was written with it.
+    pub list: CommitList,
+}
+
 /// Seals and opens the parts of one file.
 pub struct BlockCipher {
     cipher: Cipher,
@@ -152,21 +224,29 @@ impl BlockCipher {
         }
     }
 
-    /// Seals the database's header into a header copy's place. `seq` must be above that of every copy written before.
+    /// Seals the database's header, and the list of what is written with it, into a header copy's place. `seq` must be
+    /// above that of every copy written before.
     #[must_use]
-    pub fn seal_header(&self, seq: u64, header: &[u8; HEADER]) -> [u8; PLACE] {
-        self.seal_header_with(seq, &random_bytes(), header)
+    pub fn seal_header(&self, seq: u64, header: &[u8; HEADER], list: &CommitList) -> [u8; PLACE] {
+        self.seal_header_with(seq, &random_bytes(), header, list)
     }
 
-    fn seal_header_with(&self, seq: u64, nonce: &[u8; NONCE], header: &[u8; HEADER]) -> [u8; PLACE] {
-        let mut ciphertext = *header;
-        let tag = self.cipher.seal_in_place(nonce, &self.aad(KIND_HEADER, seq), &mut ciphertext);
+    fn seal_header_with(&self, seq: u64, nonce: &[u8; NONCE], header: &[u8; HEADER], list: &CommitList) -> [u8; PLACE] {
+        let mut message = [&header[..], &list.to_bytes()].concat();
+        let tag = self.cipher.seal_in_place(nonce, &self.aad(KIND_HEADER, seq), &mut message);
+        let (header, sealed_list) = message.split_at(HEADER);
+        let count = u32::try_from(list.blocks.len()).unwrap_or(u32::MAX).to_le_bytes();
         let mut place = [0; PLACE];
-        let parts: [&[u8]; 4] = [&seq.to_le_bytes(), nonce, &ciphertext, &tag];
-        let mut at = 0;
-        for part in parts {
+        let parts: [(usize, &[u8]); 6] = [
+            (0, &seq.to_le_bytes()),
+            (8, nonce),
+            (8 + NONCE, header),
+            (8 + NONCE + HEADER, &tag),
+            (LIST_COUNT_OFFSET, &count),
+            (LIST_OFFSET, sealed_list),
+        ];
+        for (at, part) in parts {
             place[at..at + part.len()].copy_from_slice(part);
-            at += part.len();
         }
         place
     }
@@ -175,13 +255,17 @@ impl BlockCipher {
     ///
     /// # Errors
     /// [`Unsealed`], which is also what a copy reads as that a power failure tore or that was never written.
-    pub fn open_header(&self, place: &[u8; PLACE]) -> Result<(u64, [u8; HEADER]), Unsealed> {
+    pub fn open_header(&self, place: &[u8; PLACE]) -> Result<Header, Unsealed> {
         let seq = u64::from_le_bytes(field(place, 0));
-        let nonce = header_nonce(place);
-        let mut header = field(place, 8 + NONCE);
+        let count = u32::from_le_bytes(field(place, LIST_COUNT_OFFSET)) as usize;
+        if count > LISTED_MAX {
+            return Err(Unsealed);
+        }
+        let sealed_list = &place[LIST_OFFSET..][..CommitList::length(count)];
+        let mut message = [&place[8 + NONCE..][..HEADER], sealed_list].concat();
         let tag = field(place, 8 + NONCE + HEADER);
-        self.cipher.open_in_place(&nonce, &self.aad(KIND_HEADER, seq), &mut header, &tag)?;
-        Ok((seq, header))
+        self.cipher.open_in_place(&header_nonce(place), &self.aad(KIND_HEADER, seq), &mut message, &tag)?;
+        Ok(Header { seq, bytes: field(&message, 0), list: CommitList::from_bytes(&message[HEADER..]) })
     }
 
     /// `file id (16) ‖ kind (1) ‖ number (8, little-endian)`.
@@ -334,8 +418,7 @@ impl Superblock {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-    use sha2::{Digest, Sha256};
+    use proptest::{collection::btree_set, prelude::*};
 
     use super::*;
 
@@ -360,7 +443,8 @@ mod tests {
         let nonce = [0x33; NONCE];
         let mut sealed = [0; SEALED_BLOCK];
         cipher.seal_block_with(5, &nonce, &[0x44; BLOCK], &mut sealed);
-        let header = cipher.seal_header_with(7, &nonce, &[0x55; HEADER]);
+        let header = cipher.seal_header_with(7, &nonce, &[0x55; HEADER], &CommitList::default());
+        let listed = cipher.seal_header_with(7, &nonce, &[0x55; HEADER], &CommitList::of([(5, &sealed)]));
         let mut product = [0; 16];
         product[..5].copy_from_slice(b"0.1.0");
         let fingerprint = key().fingerprint();
@@ -371,6 +455,8 @@ mod tests {
         assert_eq!(hash(&sealed), "0a77ec68ec4825576a518f5102b1c5fd349a9c3c31845f451a01fb7b5d30f3b2");
         assert_eq!(crate::seal::hex(&header[352..368]), "e2cd7e75d2c655a9354cb5b30e24cd0e");
         assert_eq!(hash(&header), "1b7d556a5b2d1a04d65f9f771e3d15ca0af8d89eb5edef66e5ffd419d9aa9c1d");
+        assert_eq!(crate::seal::hex(&listed[352..368]), "7a7128a0219e0b6f90df09572c43e862");
+        assert_eq!(hash(&listed), "59dc39a1f833c01aae048c98b189844aa4d280f1576aaef66c4f444897fede91");
         assert_eq!(
             crate::seal::hex(&superblock[MAC_OFFSET..]),
             "ec517f913b6ec7dc784e0ab79b422a917541370cb4ff0d4a5cdfbddb580c28c5"
@@ -403,10 +489,17 @@ mod tests {
         }
 
         #[test]
-        fn a_flipped_bit_anywhere_in_a_header_copy_shows(at in 0..8 + NONCE + HEADER + TAG, bit in 0_u8..8) {
+        fn a_flipped_bit_anywhere_in_a_header_copy_shows(
+            blocks in btree_set(1_u64.., 0..=LISTED_MAX), at in 0..PLACE, bit in 0_u8..8,
+        ) {
+            const SEALED: [u8; SEALED_BLOCK] = [7; SEALED_BLOCK];
             let cipher = key().block_cipher([1; 16]);
-            let mut place = cipher.seal_header(3, &[9; HEADER]);
-            prop_assert_eq!(cipher.open_header(&place), Ok((3, [9; HEADER])));
+            let header = Header { seq: 3, bytes: [9; HEADER], list: CommitList::of(blocks.iter().map(|&index| (index, &SEALED))) };
+            let mut place = cipher.seal_header(header.seq, &header.bytes, &header.list);
+            prop_assert_eq!(cipher.open_header(&place), Ok(header));
+            let end = if blocks.is_empty() { 372 } else { LIST_OFFSET + CommitList::length(blocks.len()) };
+            let at = at % end;
+            prop_assume!(!(372..LIST_OFFSET).contains(&at));
             place[at] ^= 1 << bit;
             prop_assert_eq!(cipher.open_header(&place), Err(Unsealed));
         }

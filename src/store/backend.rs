@@ -7,7 +7,10 @@
 //!    sync makes the written copy the durable one. A header torn while it is written leaves the durable one whole.
 //! 2. Reads are strict: a block that does not authenticate or was never written is an error, and so is a write or a read
 //!    that is neither the header nor whole blocks.
-//! 3. Commits are two-phase ([`SealedDatabase::begin_write`] sees to that), so redb trusts what the header points at.
+//! 3. Commits are two-phase ([`SealedDatabase::begin_write`] sees to that), so redb trusts what the header points at: blocks,
+//!    sync, header, sync. The first sync is spared where the header can list the blocks of its commit: then both are written
+//!    for one sync, and on opening the header counts only if each of these blocks is there. Blocks that the durable header
+//!    lists are not written over.
 //! 4. After a failed sync nothing is written any more: the system may have dropped what it could not write.
 //! 5. Files grow by allocation, so a full disk shows as an error of growing, before anything is written.
 //!
@@ -16,6 +19,7 @@
 use std::{
     cmp::Reverse,
     fmt, io,
+    ops::Range,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -28,19 +32,21 @@ use parking_lot::Mutex;
 use crate::seal::{
     DataKey,
     blocks::{
-        BLOCK, BadBlock, BadSuperblock, BlockCipher, EMPTY_FILE, HEADER, HeaderCopy, PLACE, SEALED_BLOCK, Superblock,
-        block_offset, blocks_in, disk_length,
+        BLOCK, BadBlock, BadSuperblock, BlockCipher, CommitList, EMPTY_FILE, HEADER, Header, HeaderCopy, PLACE,
+        SEALED_BLOCK, Superblock, block_offset, blocks_in, disk_length,
     },
 };
 
 mod database;
 mod disk;
+mod pending;
 
 pub use database::{
     BackendError, FileState, SealedDatabase, create_database, open_database, open_database_for_reading, read_superblock,
 };
 pub(in crate::store) use database::{beside, file_state, sync_folder_of, walk_file};
 pub use disk::{Disk, FileDisk, ReadOnlyDisk};
+use pending::Pending;
 
 /// How a store's disk has done since it was opened: what went wrong, and how long it took. Clones watch the same store.
 #[derive(Clone, Debug, Default)]
@@ -116,6 +122,7 @@ impl Health {
 pub struct SealedBackend<D: Disk> {
     disk: D,
     cipher: BlockCipher,
+    /// Locked before `pending` by whoever takes both.
     header: Mutex<HeaderPlaces>,
     /// The disk's length: nobody else changes it, and asking the system before every write costs a call each.
     length: AtomicU64,
@@ -123,33 +130,46 @@ pub struct SealedBackend<D: Disk> {
     health: Health,
 }
 
-/// Sealed blocks that wait for the next sync, so that neighbours go to the disk in one write: a commit's blocks come in no
-/// order, and two of three have a neighbour among them. Until the sync nothing promises that they are on the disk.
-#[derive(Default)]
-struct Pending {
-    sealed: Vec<u8>,
-    /// Numbers of the blocks, in the order in which they stand in `sealed`.
-    blocks: Vec<u64>,
-    /// Some that waited could not be written.
-    lost: bool,
-}
-
-/// Sealed bytes that wait at most.
-const PENDING_MAX: usize = 256 * SEALED_BLOCK;
-/// What of their memory is kept.
-const PENDING_KEPT: usize = 64 * SEALED_BLOCK;
-
-/// Which header copy is which.
+/// What became of redb's header, and where.
 #[derive(Default)]
 struct HeaderPlaces {
-    /// The sequence number of `current`; 0 before the first.
+    /// The highest sequence number on the disk; 0 before the first.
     seq: u64,
-    /// The copy written or read last: what redb reads back.
-    current: Option<HeaderCopy>,
-    /// The copy that the last successful sync made durable. It is not written to.
-    durable: Option<HeaderCopy>,
+    /// What redb wrote or read last.
+    bytes: Option<[u8; HEADER]>,
+    /// `bytes` are to be written with the next sync.
+    waits: bool,
+    /// redb asked for a sync that has been put off (rule 3).
+    put_off: bool,
+    /// What the last successful sync made durable. Its copy is not written to.
+    durable: Option<Durable>,
     /// Whether a header was written since the file was opened.
     written: bool,
+}
+
+struct Durable {
+    copy: HeaderCopy,
+    bytes: [u8; HEADER],
+    /// The blocks that must stay as they are for this copy to count.
+    listed: Vec<u64>,
+}
+
+/// Where redb's header (its file format 3) says which of its two slots is the primary one, and where those begin.
+const REDB_FLAGS: usize = 9;
+const REDB_SLOTS: [usize; 2] = [64, 192];
+const REDB_SLOT: usize = 128;
+
+/// What a header of redb points at: the commit whose tables are to be read.
+fn commit_in(header: &[u8; HEADER]) -> &[u8] {
+    &header[REDB_SLOTS[usize::from(header[REDB_FLAGS] & 1)]..][..REDB_SLOT]
+}
+
+impl HeaderPlaces {
+    /// Whether the waiting header still points at the commit that is durable: then nothing that anybody was told depends
+    /// on it.
+    fn points_at_the_same(&self) -> bool {
+        matches!((&self.bytes, &self.durable), (Some(bytes), Some(durable)) if commit_in(bytes) == commit_in(&durable.bytes))
+    }
 }
 
 impl<D: Disk> SealedBackend<D> {
@@ -189,20 +209,33 @@ impl<D: Disk> SealedBackend<D> {
         let superblock = Superblock::verify(&place, key)?;
         let cipher = key.block_cipher(superblock.file_id);
         disk.sync_data()?;
-        let mut header = HeaderPlaces::default();
+        let mut found = Vec::new();
         for copy in HeaderCopy::BOTH {
             disk.read_exact_at(&mut place, copy.offset())?;
-            if let Ok((seq, _)) = cipher.open_header(&place)
-                && seq > header.seq
-            {
-                header = HeaderPlaces { seq, current: Some(copy), durable: Some(copy), written: false };
-            }
+            found.extend(cipher.open_header(&place).ok().filter(|header| header.seq > 0).map(|header| (copy, header)));
         }
-        if header.current.is_none() {
+        found.sort_by_key(|(_, header)| Reverse(header.seq));
+        let Some((_, Header { seq, .. })) = found.first() else {
             return Err(BackendError::Damaged("neither copy of its header authenticates".to_owned()));
+        };
+        let (seq, mut places) = (*seq, None);
+        for (copy, header) in found {
+            if is_all_there(&disk, &cipher, &header.list, blocks_in(length))? {
+                places = Some((copy, header));
+                break;
+            }
+            tracing::warn!(
+                file = %crate::seal::hex(&superblock.file_id),
+                header = header.seq,
+                "a store's last commit is not all there, as a power failure leaves it; the commit before it stands"
+            );
         }
-        let length = AtomicU64::new(length);
-        let (header, pending) = (Mutex::new(header), Mutex::default());
+        let Some((copy, Header { bytes, list, .. })) = places else {
+            return Err(BackendError::Damaged("what was written with its header is not all there".to_owned()));
+        };
+        let durable = Some(Durable { copy, bytes, listed: list.blocks().to_vec() });
+        let header = HeaderPlaces { seq, bytes: Some(bytes), durable, ..HeaderPlaces::default() };
+        let (header, length, pending) = (Mutex::new(header), AtomicU64::new(length), Mutex::default());
         Ok(Self { disk, cipher, header, length, pending, health: Health::default() })
     }
 
@@ -226,7 +259,7 @@ impl<D: Disk> SealedBackend<D> {
     }
 
     /// The blocks that `length` bytes at `offset` are, or why they are none.
-    fn blocks_at(&self, offset: u64, length: usize) -> io::Result<std::ops::Range<u64>> {
+    fn blocks_at(&self, offset: u64, length: usize) -> io::Result<Range<u64>> {
         let (size, first) = (BLOCK as u64, offset / BLOCK as u64);
         let count = length as u64 / size;
         if !offset.is_multiple_of(size) || !(length as u64).is_multiple_of(size) || first == 0 || count == 0 {
@@ -246,27 +279,30 @@ impl<D: Disk> SealedBackend<D> {
     }
 
     fn read_header(&self, out: &mut [u8]) -> io::Result<()> {
-        let header = self.header.lock();
-        let Some(copy) = header.current else {
-            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "no header has been written yet"));
-        };
-        let mut place = [0; PLACE];
-        self.disk.read_exact_at(&mut place, copy.offset())?;
-        match self.cipher.open_header(&place) {
-            Ok((seq, bytes)) if seq == header.seq => {
+        match self.header.lock().bytes {
+            Some(bytes) => {
                 out.copy_from_slice(&bytes[..out.len()]);
                 Ok(())
             }
-            _ => Err(io::Error::new(io::ErrorKind::InvalidData, "the header does not authenticate: it is damaged")),
+            None => Err(io::Error::new(io::ErrorKind::UnexpectedEof, "no header has been written yet")),
         }
     }
 
     fn read_blocks(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
         let range = self.blocks_at(offset, out.len())?;
         let mut sealed = vec![0; out.len() / BLOCK * SEALED_BLOCK];
-        self.disk.read_exact_at(&mut sealed, block_offset(range.start))?;
-        let (sealed, blocks) = (sealed.as_chunks().0, out.as_chunks_mut().0);
-        for ((index, sealed), block) in range.zip(sealed).zip(blocks) {
+        let places = sealed.as_chunks_mut().0;
+        // Looked for before the disk is read: what is written in between is then found there.
+        let waiting = {
+            let pending = self.pending.lock();
+            refuse_after_a_lost_write(&pending)?;
+            pending.among(&range)
+        };
+        self.disk.read_exact_at(places.as_flattened_mut(), block_offset(range.start))?;
+        for (place, waiting) in waiting {
+            places[place] = waiting;
+        }
+        for ((index, sealed), block) in range.zip(places).zip(out.as_chunks_mut().0) {
             self.cipher
                 .open_block(index, sealed, block)
                 .map_err(|error: BadBlock| io::Error::new(io::ErrorKind::InvalidData, error))?;
@@ -274,66 +310,88 @@ impl<D: Disk> SealedBackend<D> {
         Ok(())
     }
 
-    fn write_header(&self, bytes: &[u8; HEADER]) -> io::Result<()> {
-        let mut header = self.header.lock();
-        let copy = header.durable.map_or(HeaderCopy::A, HeaderCopy::other);
-        let seq = header.seq + 1;
-        self.disk.write_all_at(&self.cipher.seal_header(seq, bytes), copy.offset())?;
-        header.seq = seq;
-        header.written = true;
-        header.current = Some(copy);
-        Ok(())
-    }
-
     fn write_blocks(&self, offset: u64, data: &[u8]) -> io::Result<()> {
         let range = self.blocks_at(offset, data.len())?;
+        let mut header = self.header.lock();
+        if header.put_off {
+            // redb goes on as if what it wrote before were durable: it is to be.
+            self.sync(&mut header)?;
+        }
         let mut pending = self.pending.lock();
+        refuse_after_a_lost_write(&pending)?;
         for (index, block) in range.zip(data.as_chunks().0) {
-            let start = pending.sealed.len();
-            pending.sealed.resize(start + SEALED_BLOCK, 0);
-            if let Some(sealed) = pending.sealed[start..].first_chunk_mut() {
-                self.cipher.seal_block(index, block, sealed);
+            pending.push(&self.cipher, index, block);
+            if pending.is_full() {
+                self.write_pending(&mut header, &mut pending)?;
             }
-            pending.blocks.push(index);
         }
-        if pending.sealed.len() >= PENDING_MAX { self.write_pending(&mut pending) } else { Ok(()) }
-    }
-
-    /// Writes what waits, neighbours together. Of a block that was written twice the later one stands.
-    fn write_pending(&self, pending: &mut Pending) -> io::Result<()> {
-        let Pending { mut sealed, blocks, lost } = std::mem::take(pending);
-        pending.lost = lost;
-        let mut order: Vec<usize> = (0..blocks.len()).collect();
-        order.sort_by_key(|&at| (blocks[at], Reverse(at)));
-        order.dedup_by_key(|&mut at| blocks[at]);
-        let mut run = Vec::new();
-        for neighbours in order.chunk_by(|&one, &next| blocks[one] + 1 == blocks[next]) {
-            run.clear();
-            for &at in neighbours {
-                run.extend_from_slice(&sealed[at * SEALED_BLOCK..][..SEALED_BLOCK]);
-            }
-            self.disk.write_all_at(&run, block_offset(blocks[neighbours[0]]))?;
-        }
-        sealed.clear();
-        sealed.shrink_to(PENDING_KEPT);
-        pending.sealed = sealed;
         Ok(())
     }
 
-    /// Writes what waits, before anything that must find it on the disk.
-    fn settle(&self) -> io::Result<()> {
-        let mut pending = self.pending.lock();
-        if pending.blocks.is_empty() && !pending.lost {
-            return Ok(());
+    /// Writes what waits. What the durable header copy lists must stay: if some of it is to be written over, the copy is
+    /// made to count without its list first.
+    fn write_pending(&self, header: &mut HeaderPlaces, pending: &mut Pending) -> io::Result<()> {
+        self.keep_listed(header, |listed| pending.blocks().iter().any(|index| listed.binary_search(index).is_ok()))?;
+        self.health.note(|faults| &faults.write, pending.write(&self.disk))
+    }
+
+    fn keep_listed(&self, header: &mut HeaderPlaces, some_go: impl Fn(&[u64]) -> bool) -> io::Result<()> {
+        match &header.durable {
+            Some(Durable { copy, bytes, listed }) if some_go(listed) => {
+                let (copy, bytes) = (copy.other(), *bytes);
+                self.write_header(header, copy, &bytes, &CommitList::default())?;
+                self.sync_disk()?;
+                header.durable = Some(Durable { copy, bytes, listed: Vec::new() });
+                Ok(())
+            }
+            _ => Ok(()),
         }
+    }
+
+    fn write_header(
+        &self,
+        header: &mut HeaderPlaces,
+        copy: HeaderCopy,
+        bytes: &[u8; HEADER],
+        list: &CommitList,
+    ) -> io::Result<()> {
+        header.seq += 1;
+        header.written = true;
+        let place = self.cipher.seal_header(header.seq, bytes, list);
+        self.health.note(|faults| &faults.write, self.disk.write_all_at(&place, copy.offset()))
+    }
+
+    /// Writes what waits, and makes it durable: blocks first, so that a write that fails leaves the header as it was.
+    fn sync(&self, header: &mut HeaderPlaces) -> io::Result<()> {
         self.refuse_after_a_failed_sync()?;
-        if pending.lost {
-            // What waited then is gone, and what was written of it unknown.
-            return Err(io::Error::other("an earlier write failed, so the file is to be opened anew"));
+        let mut pending = self.pending.lock();
+        refuse_after_a_lost_write(&pending)?;
+        let moves_on = header.waits && header.durable.is_some() && !header.points_at_the_same();
+        let list = if moves_on && pending.are_all() { pending.list() } else { CommitList::default() };
+        self.write_pending(header, &mut pending)?;
+        // Who reads meanwhile does not wait for the disk.
+        drop(pending);
+        let mut durable = None;
+        if let Some(bytes) = header.bytes.filter(|_| header.waits) {
+            let copy = header.durable.as_ref().map_or(HeaderCopy::A, |durable| durable.copy.other());
+            self.write_header(header, copy, &bytes, &list)?;
+            durable = Some(Durable { copy, bytes, listed: list.blocks().to_vec() });
         }
-        let result = self.write_pending(&mut pending);
-        pending.lost |= result.is_err();
-        self.health.note(|faults| &faults.write, result)
+        self.sync_disk()?;
+        self.pending.lock().synced();
+        (header.waits, header.put_off) = (false, false);
+        if durable.is_some() {
+            header.durable = durable;
+        }
+        Ok(())
+    }
+
+    fn sync_disk(&self) -> io::Result<()> {
+        let began = Instant::now();
+        self.health.note(|faults| &faults.sync, self.disk.sync_data())?;
+        let nanos = u64::try_from(began.elapsed().as_nanos()).unwrap_or(0);
+        self.health.0.synced_nanos.fetch_add(nanos, Ordering::Relaxed);
+        Ok(())
     }
 
     /// Rule 4.
@@ -345,13 +403,37 @@ impl<D: Disk> SealedBackend<D> {
     }
 }
 
+/// What waited then is gone, and what was written of it unknown.
+fn refuse_after_a_lost_write(pending: &Pending) -> io::Result<()> {
+    if pending.lost_some() {
+        return Err(io::Error::other("an earlier write failed, so the file is to be opened anew"));
+    }
+    Ok(())
+}
+
+/// Whether the blocks of a list are there, and are the very ones that were written with it.
+fn is_all_there(disk: &impl Disk, cipher: &BlockCipher, list: &CommitList, blocks: u64) -> io::Result<bool> {
+    let mut found = Vec::with_capacity(list.blocks().len());
+    for &index in list.blocks() {
+        let (mut sealed, mut block) = ([0; SEALED_BLOCK], [0; BLOCK]);
+        if index == 0 || index >= blocks {
+            return Ok(false);
+        }
+        disk.read_exact_at(&mut sealed, block_offset(index))?;
+        if cipher.open_block(index, &sealed, &mut block).is_err() {
+            return Ok(false);
+        }
+        found.push((index, sealed));
+    }
+    Ok(list.is_of(found.iter().map(|(index, sealed)| (*index, sealed))))
+}
+
 impl<D: Disk> redb::StorageBackend for SealedBackend<D> {
     fn len(&self) -> io::Result<u64> {
         Ok(self.blocks() * BLOCK as u64)
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        self.settle()?;
         let result =
             if offset == 0 && out.len() <= HEADER { self.read_header(out) } else { self.read_blocks(offset, out) };
         if let Err(error) = &result {
@@ -362,26 +444,34 @@ impl<D: Disk> redb::StorageBackend for SealedBackend<D> {
 
     fn set_len(&self, len: u64) -> io::Result<()> {
         self.refuse_after_a_failed_sync()?;
-        self.settle()?;
+        let mut header = self.header.lock();
+        if header.put_off {
+            self.sync(&mut header)?;
+        }
+        let mut pending = self.pending.lock();
+        refuse_after_a_lost_write(&pending)?;
         let result = if len.is_multiple_of(BLOCK as u64) {
-            self.resize(len / BLOCK as u64)
+            let blocks = len / BLOCK as u64;
+            self.keep_listed(&mut header, |listed| listed.last().is_some_and(|&index| index >= blocks))?;
+            self.write_pending(&mut header, &mut pending)?;
+            pending.note_more();
+            self.resize(blocks)
         } else {
             Err(io::Error::new(io::ErrorKind::InvalidInput, format!("a length of {len} bytes is not of whole blocks")))
         };
         self.health.note(|faults| &faults.write, result)
     }
 
+    /// Rule 3: the first of a commit's two syncs is put off when what waits is all that it would make durable.
     fn sync_data(&self) -> io::Result<()> {
         self.refuse_after_a_failed_sync()?;
-        self.settle()?;
         // Held across the sync: a header written meanwhile would not be covered by it.
         let mut header = self.header.lock();
-        let began = Instant::now();
-        self.health.note(|faults| &faults.sync, self.disk.sync_data())?;
-        let nanos = u64::try_from(began.elapsed().as_nanos()).unwrap_or(0);
-        self.health.0.synced_nanos.fetch_add(nanos, Ordering::Relaxed);
-        header.durable = header.current;
-        Ok(())
+        if !header.put_off && header.waits && header.points_at_the_same() && self.pending.lock().are_all() {
+            header.put_off = true;
+            return Ok(());
+        }
+        self.sync(&mut header)
     }
 
     /// The other header copy is made to say what the durable one says: in a file that was closed cleanly the loss of
@@ -391,17 +481,20 @@ impl<D: Disk> redb::StorageBackend for SealedBackend<D> {
         if !self.health.is_sound() || !self.header.lock().written {
             return Ok(());
         }
-        self.sync_data()?;
-        let mut bytes = [0; HEADER];
-        self.read(0, &mut bytes)?;
-        self.write(0, &bytes)?;
-        self.sync_data()
+        let mut header = self.header.lock();
+        self.sync(&mut header)?;
+        header.waits = true;
+        self.sync(&mut header)
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
         self.refuse_after_a_failed_sync()?;
         let result = match data.try_into() {
-            Ok(header) if offset == 0 => self.write_header(header),
+            Ok(bytes) if offset == 0 => {
+                let mut header = self.header.lock();
+                (header.bytes, header.waits) = (Some(bytes), true);
+                Ok(())
+            }
             _ => self.write_blocks(offset, data),
         };
         self.health.note(|faults| &faults.write, result)

@@ -113,7 +113,7 @@ impl From<CommitError> for BackendError {
 }
 
 /// An open store: a redb database over a [`SealedBackend`], of which only what is safe can be reached. Every write
-/// transaction commits in two phases, and there is no `compact`.
+/// transaction commits in two phases, of which the backend spares a small one the first sync; and there is no `compact`.
 ///
 /// Dropping it closes it; [`Self::close`] says whether that went well.
 pub struct SealedDatabase {
@@ -309,11 +309,11 @@ pub(in crate::store) fn file_state(path: &Path, key: &DataKey) -> Result<FileSta
     let (mut seq, mut nonce) = (0, None);
     for place in headers {
         // One that is being written at this moment may be the newest: then nothing is known.
-        let (found, _) = cipher
+        let found = cipher
             .open_header(place)
             .map_err(|_| BackendError::Damaged("a copy of its header does not authenticate".to_owned()))?;
-        if found > seq {
-            (seq, nonce) = (found, Some(header_nonce(place)));
+        if found.seq > seq {
+            (seq, nonce) = (found.seq, Some(header_nonce(place)));
         }
     }
     Ok(FileState { file_id, seq, nonce })

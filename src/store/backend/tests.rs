@@ -4,7 +4,7 @@ use proptest::{collection::vec, prelude::*};
 use redb::{ReadableTable, StorageBackend, TableDefinition};
 
 use super::*;
-use crate::seal::{KeyId, blocks::HeaderCopy};
+use crate::seal::KeyId;
 
 const TABLE: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("rows");
 const CACHE: usize = 1 << 20;
@@ -204,32 +204,133 @@ fn neighbours_are_written_together_and_the_later_of_two_stands() {
     }
 }
 
+/// A header as redb writes it, as far as this layer looks: which slot is the primary one, and what stands in it.
+fn header_at(slot: u8, commit: u8) -> [u8; 320] {
+    let mut header = [0; 320];
+    header[9] = slot;
+    header[64 + 128 * usize::from(slot)..][..128].fill(commit);
+    header
+}
+
+const A: Option<u64> = Some(4096);
+const B: Option<u64> = Some(8192);
+
+fn logged(bench: &Bench) -> Vec<Option<u64>> {
+    std::mem::take(&mut bench.0.lock().log)
+}
+
+/// A backend of `blocks` blocks whose header says that commit 1 stands in slot 0, durable in copy A.
+fn begun(bench: &Bench, blocks: u64) -> SealedBackend<Bench> {
+    let backend = SealedBackend::create(bench.clone(), &key()).unwrap();
+    backend.set_len(blocks * 4096).unwrap();
+    backend.write(0, &header_at(0, 1)).unwrap();
+    backend.sync_data().unwrap();
+    bench.0.lock().log.clear();
+    backend
+}
+
 #[test]
 fn the_durable_header_is_never_written_over() {
     let bench = Bench::default();
-    let backend = SealedBackend::create(bench.clone(), &key()).unwrap();
-    backend.set_len(2 * 4096).unwrap();
-    let places = |writes: usize, sync: bool| -> Vec<Option<u64>> {
-        bench.0.lock().log.clear();
-        for number in 0..writes {
-            backend.write(0, &[number as u8; 320]).unwrap();
-        }
-        if sync {
-            backend.sync_data().unwrap();
-        }
-        bench.0.lock().log.clone()
-    };
-    let (a, b) = (Some(4096), Some(8192));
-    assert_eq!(places(2, false), [a, a], "nothing is durable yet");
-    assert_eq!(places(0, true), [None]);
-    assert_eq!(places(3, true), [b, b, b, None], "all before the sync go to the same place");
-    assert_eq!(places(1, false), [a]);
-    assert_eq!(places(1, false), [a], "no sync came between");
+    let backend = begun(&bench, 2);
+    for (commit, copy) in [(2, B), (3, A), (4, B)] {
+        backend.write(0, &[0; 320]).unwrap();
+        backend.write(0, &header_at(0, commit)).unwrap();
+        assert_eq!(logged(&bench), [], "the last one before the sync is enough");
+        backend.sync_data().unwrap();
+        assert_eq!(logged(&bench), [copy, None]);
+    }
     drop(backend);
-    bench.0.lock().log.clear();
     let backend = SealedBackend::open(bench.clone(), &key()).unwrap();
-    backend.write(0, &[9; 320]).unwrap();
-    assert_eq!(bench.0.lock().log, [None, b], "what was found is made durable before the other copy is touched");
+    backend.write(0, &header_at(0, 9)).unwrap();
+    backend.sync_data().unwrap();
+    assert_eq!(logged(&bench), [None, A, None], "what was found is made durable before the other copy is touched");
+}
+
+/// redb's two phases, as far as they can be, in one.
+#[test]
+fn a_small_commit_takes_one_sync() {
+    let bench = Bench::default();
+    let backend = begun(&bench, 600);
+    let commit = |blocks: Range<u64>, number: u8| {
+        for block in blocks {
+            backend.write(block * 4096, &[number; 4096]).unwrap();
+        }
+        let slot = number % 2;
+        let mut prepared = header_at(1 - slot, number - 1);
+        prepared[64 + 128 * usize::from(slot)..][..128].fill(number);
+        backend.write(0, &prepared).unwrap();
+        backend.sync_data().unwrap();
+        prepared[9] = slot;
+        backend.write(0, &prepared).unwrap();
+        backend.sync_data().unwrap();
+        logged(&bench)
+    };
+    let at = |block: u64| Some(block_offset(block));
+    backend.write(0, &header_at(1, 1)).unwrap();
+    backend.sync_data().unwrap();
+    logged(&bench);
+    assert_eq!(commit(1..3, 2), [at(1), A, None]);
+    assert_eq!(commit(4..5, 3), [at(4), B, None]);
+    assert_eq!(commit(4..5, 4), [A, None, at(4), B, None], "what the durable header lists is not written over");
+    assert_eq!(commit(10..266, 5), [at(10), A, None, B, None], "more than a list names");
+    backend.set_len(601 * 4096).unwrap();
+    assert_eq!(commit(600..601, 6), [at(600), A, None, B, None], "a growth is durable before it is used");
+    assert_eq!(commit(300..301, 7), [at(300), A, None]);
+    // Somebody writes between the two syncs: then there are two.
+    backend.write(302 * 4096, &[8; 4096]).unwrap();
+    let mut prepared = header_at(1, 7);
+    backend.write(0, &prepared).unwrap();
+    backend.sync_data().unwrap();
+    assert_eq!(logged(&bench), []);
+    backend.write(303 * 4096, &[8; 4096]).unwrap();
+    assert_eq!(logged(&bench), [at(302), B, None]);
+    prepared[9] = 0;
+    backend.write(0, &prepared).unwrap();
+    backend.sync_data().unwrap();
+    assert_eq!(logged(&bench), [at(303), A, None]);
+    backend.set_len(303 * 4096).unwrap();
+    assert_eq!(logged(&bench), [B, None], "nor is what the durable header lists cut off");
+}
+
+/// A block of the last commit that is not there, is of an earlier commit, or cannot be read.
+#[test]
+fn a_header_counts_only_with_all_that_was_written_with_it() {
+    let bench = Bench::default();
+    let store = SealedDatabase::create_on(bench.clone(), &key(), CACHE).unwrap();
+    for number in 0..20 {
+        insert(&store, number, b"value").unwrap();
+    }
+    let before = bench.0.lock().bytes.clone();
+    bench.0.lock().log.clear();
+    insert(&store, 20, b"value").unwrap();
+    let log = logged(&bench);
+    let after = bench.0.lock().bytes.clone();
+    let [blocks @ .., Some(header), None] = &log[..] else { panic!("{log:?}") };
+    assert!([4096, 8192].contains(header) && !blocks.is_empty() && !blocks.contains(&None), "one sync: {log:?}");
+    let found = |bytes: Vec<u8>| {
+        let disk = Bench(Arc::new(Mutex::new(State { bytes, ..State::default() })));
+        count(&SealedDatabase::open_on(disk, &key(), CACHE).unwrap())
+    };
+    assert_eq!(found(after.clone()), 21);
+    let mut tried = 0;
+    for block in 1..blocks_in(after.len() as u64) {
+        let start = usize::try_from(block_offset(block)).unwrap();
+        let place = start..start + SEALED_BLOCK;
+        if after[place.clone()] == before[place.clone()] {
+            continue;
+        }
+        tried += 1;
+        let mut state = after.clone();
+        state[place.clone()].copy_from_slice(&before[place.clone()]);
+        assert_eq!(found(state), 20, "an older block at {place:?}");
+        for at in [0, 24, 4119, 4120, 4135, 4136, 4607] {
+            let mut state = after.clone();
+            state[place.start + at] ^= 1;
+            assert_eq!(found(state), 20, "byte {at} of {place:?}");
+        }
+    }
+    assert!(tried > 0);
 }
 
 #[test]
