@@ -91,6 +91,7 @@ pub async fn take(keeper: &Keeper, pin: bool) -> Response {
         "pinned": taken.generation.pinned,
         "removed": taken.removed.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "seconds": taken.report.took_ms as f64 / 1000.0,
+        "seconds_writing": taken.written_ms as f64 / 1000.0,
         "problems": problems,
     }))
 }

@@ -62,6 +62,8 @@ pub struct Taken {
     pub manifest: Manifest,
     /// Generations that went to make room for it.
     pub removed: Vec<Name>,
+    /// How long it took until all of it was written; what follows is reading back.
+    pub written_ms: u64,
     pub report: Report,
 }
 
@@ -132,6 +134,7 @@ fn take_held(
     stores.keyring().mirror_to(generations.folder())?;
     let mirror = stores.keyring().open_mirror(generations.folder())?;
     let keyring_sequence = mirror.sequence();
+    let written_ms = millis(began.elapsed());
     taker.read_back(&mut ready, &mut problems, &mirror)?;
 
     let mut entries: Vec<Entry> = ready.into_iter().map(|ready| ready.entry).collect();
@@ -179,7 +182,7 @@ fn take_held(
         by_recovery_key: false,
         compared: None,
     };
-    Ok(Taken { generation, manifest, removed, report })
+    Ok(Taken { generation, manifest, removed, written_ms, report })
 }
 
 fn remove(path: &Path) -> Result<(), BackupError> {
@@ -232,14 +235,12 @@ fn rotate(stores: &Stores, generations: &Generations) -> Result<Vec<Name>, Backu
 impl Taker<'_> {
     /// Every store's segment, linked or written, several at once, the large ones first.
     fn gather(&self, organizations: &[OrgId]) -> Result<(Vec<Ready>, Vec<Problem>), BackupError> {
-        let layout = self.stores.shelf().layout();
-        let length = |path: &Path| fs::metadata(path).map_or(0, |file| file.len());
-        let mut work: Vec<(Option<OrgId>, u64)> = vec![(None, length(&layout.system()))];
-        work.extend(organizations.iter().map(|org| (Some(*org), length(&layout.organization_store(*org)))));
-        work.sort_by_key(|(_, length)| std::cmp::Reverse(*length));
+        let of_all = std::iter::once(None).chain(organizations.iter().copied().map(Some));
+        let mut work: Vec<(Option<OrgId>, u64)> = of_all.map(|org| (org, self.size_before(org))).collect();
+        work.sort_by_key(|(_, size)| std::cmp::Reverse(*size));
         let total =
             self.before.as_ref().map_or(0, |(_, manifest)| manifest.entries.iter().map(|e| e.plain_bytes).sum());
-        self.progress.begin(Step::Writing, if total > 0 { total } else { work.iter().map(|(_, length)| length).sum() });
+        self.progress.begin(Step::Writing, if total > 0 { total } else { work.iter().map(|(_, size)| size).sum() });
 
         let next = AtomicUsize::new(0);
         let (outcomes, failure) = (Mutex::new(Vec::new()), Mutex::new(None));
@@ -248,9 +249,9 @@ impl Taker<'_> {
                 scope.spawn(|| {
                     be_nice();
                     while failure.lock().is_none()
-                        && let Some((org, length)) = work.get(next.fetch_add(1, Ordering::Relaxed))
+                        && let Some((org, _)) = work.get(next.fetch_add(1, Ordering::Relaxed))
                     {
-                        let one = || self.one(*org, *length);
+                        let one = || self.one(*org);
                         // redb gives up on some damage: that is one store's trouble, as an error would be.
                         let outcome = catch_unwind(AssertUnwindSafe(one))
                             .unwrap_or_else(|_| self.carry(*org, "the store gave up"));
@@ -281,6 +282,19 @@ impl Taker<'_> {
         Ok((ready, problems))
     }
 
+    /// About how much is to be read of a store: what the generation before says, so that of thousands that have not changed
+    /// nobody is asked; and what the file says of one that is new.
+    fn size_before(&self, org: Option<OrgId>) -> u64 {
+        let entry = self.before.as_ref().and_then(|(_, manifest)| manifest.entry(org));
+        entry.map_or_else(|| self.file_bytes(org), |entry| entry.plain_bytes)
+    }
+
+    fn file_bytes(&self, org: Option<OrgId>) -> u64 {
+        let layout = self.stores.shelf().layout();
+        let path = org.map_or_else(|| layout.system(), |org| layout.organization_store(org));
+        fs::metadata(path).map_or(0, |file| file.len())
+    }
+
     fn key(&self, org: Option<OrgId>) -> Option<DataKey> {
         match org {
             None => Some(self.stores.keyring().system_key()),
@@ -289,9 +303,9 @@ impl Taker<'_> {
     }
 
     /// One store's segment: linked if nothing has changed, written otherwise.
-    fn one(&self, org: Option<OrgId>, length: u64) -> Result<Outcome, BackupError> {
+    fn one(&self, org: Option<OrgId>) -> Result<Outcome, BackupError> {
         let Some(key) = self.key(org) else { return Ok(Outcome::Gone) };
-        match self.link_or_write(org, &key, length) {
+        match self.link_or_write(org, &key) {
             Err(BackupError::Store { source, .. }) if self.key(org).is_some() => self.carry(org, &source.to_string()),
             Err(BackupError::Store { .. }) => Ok(Outcome::Gone),
             other => other,
@@ -306,7 +320,7 @@ impl Taker<'_> {
         Ok(Outcome::Problem(Problem { org, reason: reason.to_owned(), carried: carried.is_some() }, carried))
     }
 
-    fn link_or_write(&self, org: Option<OrgId>, key: &DataKey, length: u64) -> Result<Outcome, BackupError> {
+    fn link_or_write(&self, org: Option<OrgId>, key: &DataKey) -> Result<Outcome, BackupError> {
         let failed = |source: StoreError| BackupError::Store { whose: whose(org), source };
         let state = org.and_then(|org| self.stores.shelf().file_state(org));
         // Most organizations have not been touched since: their files are not even opened.
@@ -336,7 +350,7 @@ impl Taker<'_> {
             drop(store);
             return Ok(Outcome::Ready(Ready { entry: self.settled(entry), to_read }));
         }
-        let threads = if length >= LARGE { self.options.threads } else { 1 };
+        let threads = if self.file_bytes(org) >= LARGE { self.options.threads } else { 1 };
         let packing = Packing { level: self.options.level, threads, leave_out: &self.options.leave_out };
         let entry = segment::write(self.folder, org, &store, key, packing, self.progress)?;
         drop(store);
@@ -402,7 +416,7 @@ impl Taker<'_> {
             let org = entry.org;
             // No link this time: the file in the generation before is the damaged one.
             let anew = Taker { before: None, ..*self };
-            match anew.one(org, 0)? {
+            match anew.one(org)? {
                 Outcome::Ready(mut fresh) => {
                     if let Some((_, error)) =
                         read_back(self.folder, &[&fresh.entry], mirror, self.options.shapes, 1, self.progress).pop()

@@ -20,11 +20,7 @@ use std::{
     cmp::Reverse,
     fmt, io,
     ops::Range,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
-    time::{Duration, Instant},
+    sync::atomic::{AtomicU64, Ordering},
 };
 
 use parking_lot::Mutex;
@@ -39,6 +35,7 @@ use crate::seal::{
 
 mod database;
 mod disk;
+mod health;
 mod pending;
 
 pub use database::{
@@ -46,77 +43,8 @@ pub use database::{
 };
 pub(in crate::store) use database::{beside, file_state, sync_folder_of, walk_file};
 pub use disk::{Disk, FileDisk, ReadOnlyDisk};
+pub use health::Health;
 use pending::Pending;
-
-/// How a store's disk has done since it was opened: what went wrong, and how long it took. Clones watch the same store.
-#[derive(Clone, Debug, Default)]
-pub struct Health(Arc<Faults>);
-
-#[derive(Debug, Default)]
-struct Faults {
-    read: AtomicBool,
-    write: AtomicBool,
-    sync: AtomicBool,
-    full: AtomicBool,
-    synced_nanos: AtomicU64,
-    /// The first read that failed.
-    unread: Mutex<Option<String>>,
-}
-
-impl Health {
-    /// Nothing has gone wrong. Otherwise redb answers only from its cache, and the store is to be closed and opened anew.
-    #[must_use]
-    pub fn is_sound(&self) -> bool {
-        [&self.0.read, &self.0.write, &self.0.sync].iter().all(|fault| !fault.load(Ordering::Acquire))
-    }
-
-    /// A read failed: the disk did not answer, or a block did not authenticate.
-    #[must_use]
-    pub fn read_failed(&self) -> bool {
-        self.0.read.load(Ordering::Acquire)
-    }
-
-    /// The first read that failed, in words: the block, and why.
-    #[must_use]
-    pub fn unread(&self) -> Option<String> {
-        self.0.unread.lock().clone()
-    }
-
-    /// A write or a growth failed.
-    #[must_use]
-    pub fn write_failed(&self) -> bool {
-        self.0.write.load(Ordering::Acquire)
-    }
-
-    /// A sync failed. What the file holds is then unknown until it has been written anew elsewhere and synced: open it
-    /// for reading only.
-    #[must_use]
-    pub fn sync_failed(&self) -> bool {
-        self.0.sync.load(Ordering::Acquire)
-    }
-
-    /// The disk, or the quota, was full.
-    #[must_use]
-    pub fn disk_was_full(&self) -> bool {
-        self.0.full.load(Ordering::Acquire)
-    }
-
-    /// Time spent in waiting for syncs so far.
-    #[must_use]
-    pub fn time_in_syncs(&self) -> Duration {
-        Duration::from_nanos(self.0.synced_nanos.load(Ordering::Relaxed))
-    }
-
-    fn note<T>(&self, fault: impl Fn(&Faults) -> &AtomicBool, result: io::Result<T>) -> io::Result<T> {
-        if let Err(error) = &result {
-            fault(&self.0).store(true, Ordering::Release);
-            if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
-                self.0.full.store(true, Ordering::Release);
-            }
-        }
-        result
-    }
-}
 
 /// redb's [`redb::StorageBackend`] over a [`Disk`]: offset 0 is the header, everything else is blocks of 4,096 bytes.
 pub struct SealedBackend<D: Disk> {
@@ -332,7 +260,7 @@ impl<D: Disk> SealedBackend<D> {
     /// made to count without its list first.
     fn write_pending(&self, header: &mut HeaderPlaces, pending: &mut Pending) -> io::Result<()> {
         self.keep_listed(header, |listed| pending.blocks().iter().any(|index| listed.binary_search(index).is_ok()))?;
-        self.health.note(|faults| &faults.write, pending.write(&self.disk))
+        self.health.of_write(pending.write(&self.disk))
     }
 
     fn keep_listed(&self, header: &mut HeaderPlaces, some_go: impl Fn(&[u64]) -> bool) -> io::Result<()> {
@@ -340,7 +268,7 @@ impl<D: Disk> SealedBackend<D> {
             Some(Durable { copy, bytes, listed }) if some_go(listed) => {
                 let (copy, bytes) = (copy.other(), *bytes);
                 self.write_header(header, copy, &bytes, &CommitList::default())?;
-                self.sync_disk()?;
+                self.health.of_sync(|| self.disk.sync_data())?;
                 header.durable = Some(Durable { copy, bytes, listed: Vec::new() });
                 Ok(())
             }
@@ -358,7 +286,7 @@ impl<D: Disk> SealedBackend<D> {
         header.seq += 1;
         header.written = true;
         let place = self.cipher.seal_header(header.seq, bytes, list);
-        self.health.note(|faults| &faults.write, self.disk.write_all_at(&place, copy.offset()))
+        self.health.of_write(self.disk.write_all_at(&place, copy.offset()))
     }
 
     /// Writes what waits, and makes it durable: blocks first, so that a write that fails leaves the header as it was.
@@ -377,20 +305,12 @@ impl<D: Disk> SealedBackend<D> {
             self.write_header(header, copy, &bytes, &list)?;
             durable = Some(Durable { copy, bytes, listed: list.blocks().to_vec() });
         }
-        self.sync_disk()?;
+        self.health.of_sync(|| self.disk.sync_data())?;
         self.pending.lock().synced();
         (header.waits, header.put_off) = (false, false);
         if durable.is_some() {
             header.durable = durable;
         }
-        Ok(())
-    }
-
-    fn sync_disk(&self) -> io::Result<()> {
-        let began = Instant::now();
-        self.health.note(|faults| &faults.sync, self.disk.sync_data())?;
-        let nanos = u64::try_from(began.elapsed().as_nanos()).unwrap_or(0);
-        self.health.0.synced_nanos.fetch_add(nanos, Ordering::Relaxed);
         Ok(())
     }
 
@@ -436,10 +356,7 @@ impl<D: Disk> redb::StorageBackend for SealedBackend<D> {
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
         let result =
             if offset == 0 && out.len() <= HEADER { self.read_header(out) } else { self.read_blocks(offset, out) };
-        if let Err(error) = &result {
-            self.health.0.unread.lock().get_or_insert_with(|| error.to_string());
-        }
-        self.health.note(|faults| &faults.read, result)
+        self.health.of_read(result)
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
@@ -459,7 +376,7 @@ impl<D: Disk> redb::StorageBackend for SealedBackend<D> {
         } else {
             Err(io::Error::new(io::ErrorKind::InvalidInput, format!("a length of {len} bytes is not of whole blocks")))
         };
-        self.health.note(|faults| &faults.write, result)
+        self.health.of_write(result)
     }
 
     /// Rule 3: the first of a commit's two syncs is put off when what waits is all that it would make durable.
@@ -497,7 +414,7 @@ impl<D: Disk> redb::StorageBackend for SealedBackend<D> {
             }
             _ => self.write_blocks(offset, data),
         };
-        self.health.note(|faults| &faults.write, result)
+        self.health.of_write(result)
     }
 }
 

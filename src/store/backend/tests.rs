@@ -1,4 +1,4 @@
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 use proptest::{collection::vec, prelude::*};
 use redb::{ReadableTable, StorageBackend, TableDefinition};
