@@ -104,9 +104,10 @@ def store():
     show("store.header.tag", tag)
     show("store.header.sha256", hashlib.sha256(place).digest())
 
-    commit_list = hashlib.sha256(sealed[4120:4136]).digest() + struct.pack("<Q", 5)
+    third, third_tag = xchacha20_poly1305(block_key, nonce, file_id + b"\0" + struct.pack("<Q", 3), b"\x66" * 4096)
+    commit_list = hashlib.sha256(third_tag + sealed[4120:4136]).digest() + struct.pack("<QQ", 3, 5)
     ciphertext, tag = xchacha20_poly1305(block_key, nonce, file_id + b"\1" + struct.pack("<Q", 7), b"\x55" * 320 + commit_list)
-    place = struct.pack("<Q", 7) + nonce + ciphertext[:320] + tag + struct.pack("<II", 1, 0) + ciphertext[320:]
+    place = struct.pack("<Q", 7) + nonce + ciphertext[:320] + tag + struct.pack("<II", 2, 0) + ciphertext[320:]
     show("store.listed.tag", tag)
     show("store.listed.sha256", hashlib.sha256(place.ljust(4096, b"\0")).digest())
 

@@ -165,7 +165,11 @@ def read_store(file, keys):
     if not hmac.compare_digest(hmac.new(mac_key, file[:4064], hashlib.sha256).digest(), file[4064:4096]):
         raise Refused("the superblock is damaged")
     block_key = hkdf(file_id, key, b"workrun v1 block", 32)
+    count = max(0, (len(file) - 16384) // 4608)
+
     def open_block(index):
+        if not 1 <= index <= count:
+            raise Refused(f"there is no block {index}")
         block = file[16384 + (index - 1) * 4608:][:4608]
         if any(block[4136:]):
             raise Refused(f"the padding of block {index} is not zero")
@@ -184,18 +188,26 @@ def read_store(file, keys):
             named = struct.unpack(f"<{listed}Q", header[352:])
             if listed and hashlib.sha256(b"".join(map(open_block, named))).digest() != header[320:352]:
                 continue
-            headers[int.from_bytes(seq, "little")] = header[:320]
+            if any(seq):
+                headers[int.from_bytes(seq, "little")] = header[:320], named
         except Refused:
             pass
-    if not headers:
+    if not headers or not count:
         raise Refused("no header copy counts")
+    # Of a file that was closed cleanly both copies say the same, and every block opens; in another one there may be blocks
+    # that were being written, and that nothing points at.
+    closed = len(headers) == 2 and len({header for header, _ in headers.values()}) == 1
+    header, named = headers[max(headers)]
     blocks = 0
-    for index in range(1, (len(file) - 16384) // 4608 + 1):
-        block = file[16384 + (index - 1) * 4608:][:4608]
-        if any(block):
-            open_block(index)
-            blocks += 1
-    return {"header_copies": len(headers), "redb": headers[max(headers)][:4].decode("latin-1"), "blocks": blocks, "key_version": version}
+    for index in range(1, count + 1):
+        if any(file[16384 + (index - 1) * 4608:][:4608]):
+            try:
+                open_block(index)
+                blocks += 1
+            except Refused:
+                if closed:
+                    raise
+    return {"header_copies": len(headers), "redb": header[:4].decode("latin-1"), "listed": named, "blocks": blocks, "key_version": version}
 
 
 # ---------------------------------------------------------------- generations

@@ -84,3 +84,28 @@ fn the_documents_suffice_to_open_keyring_and_store() {
     let refused = read(&appliance.data(), "--root-key", &other);
     assert!(String::from_utf8_lossy(&refused.stderr).contains("another root key"));
 }
+
+/// A process that died left a header that lists what was written with it.
+#[test]
+fn the_documents_suffice_to_open_a_store_that_nobody_closed() {
+    let mut appliance = Appliance::start();
+    for number in 0..3 {
+        appliance.found(&format!("Organization {number}"), "owner@example.test");
+    }
+    appliance.kill();
+    let seen = found(&read(&appliance.data(), "--root-key", &appliance.root_key()));
+    let listed: Vec<u64> =
+        seen["listed"].as_array().expect("numbers").iter().map(|block| block.as_u64().expect("a number")).collect();
+    assert!(!listed.is_empty() && seen["header_copies"] == 2, "{seen}");
+
+    // Without one of these blocks the header before it is the one, for the reader and for the appliance.
+    let path = appliance.data().join("live/system.store");
+    let mut bytes = fs::read(&path).expect("the store");
+    let place = usize::try_from(16_384 + (listed[0] - 1) * 4_608).expect("a place");
+    bytes[place + 4_130] ^= 1;
+    fs::write(&path, &bytes).expect("written");
+    let seen = found(&read(&appliance.data(), "--root-key", &appliance.root_key()));
+    assert_eq!(seen["header_copies"], 1, "{seen}");
+    appliance.begin();
+    assert!(appliance.log().contains("a store's last commit is not all there"), "{}", appliance.log());
+}

@@ -444,7 +444,10 @@ mod tests {
         let mut sealed = [0; SEALED_BLOCK];
         cipher.seal_block_with(5, &nonce, &[0x44; BLOCK], &mut sealed);
         let header = cipher.seal_header_with(7, &nonce, &[0x55; HEADER], &CommitList::default());
-        let listed = cipher.seal_header_with(7, &nonce, &[0x55; HEADER], &CommitList::of([(5, &sealed)]));
+        let mut third = [0; SEALED_BLOCK];
+        cipher.seal_block_with(3, &nonce, &[0x66; BLOCK], &mut third);
+        let list = CommitList::of([(3, &third), (5, &sealed)]);
+        let listed = cipher.seal_header_with(7, &nonce, &[0x55; HEADER], &list);
         let mut product = [0; 16];
         product[..5].copy_from_slice(b"0.1.0");
         let fingerprint = key().fingerprint();
@@ -455,8 +458,8 @@ mod tests {
         assert_eq!(hash(&sealed), "0a77ec68ec4825576a518f5102b1c5fd349a9c3c31845f451a01fb7b5d30f3b2");
         assert_eq!(crate::seal::hex(&header[352..368]), "e2cd7e75d2c655a9354cb5b30e24cd0e");
         assert_eq!(hash(&header), "1b7d556a5b2d1a04d65f9f771e3d15ca0af8d89eb5edef66e5ffd419d9aa9c1d");
-        assert_eq!(crate::seal::hex(&listed[352..368]), "7a7128a0219e0b6f90df09572c43e862");
-        assert_eq!(hash(&listed), "59dc39a1f833c01aae048c98b189844aa4d280f1576aaef66c4f444897fede91");
+        assert_eq!(crate::seal::hex(&listed[352..368]), "1d3f06518205ae1e343c46b92f67540c");
+        assert_eq!(hash(&listed), "0a88c932000927d31856012b623f3b48381f45c95e2effcb73443d3c7efb7b65");
         assert_eq!(
             crate::seal::hex(&superblock[MAC_OFFSET..]),
             "ec517f913b6ec7dc784e0ab79b422a917541370cb4ff0d4a5cdfbddb580c28c5"

@@ -11,7 +11,8 @@
 //!    sync, header, sync. The first sync is spared where the header can list the blocks of its commit: then both are written
 //!    for one sync, and on opening the header counts only if each of these blocks is there. Blocks that the durable header
 //!    lists are not written over.
-//! 4. After a failed sync nothing is written any more: the system may have dropped what it could not write.
+//! 4. After a failed sync nothing is written any more: the system may have dropped what it could not write, and goes on
+//!    showing it. So the blocks of a list are looked for on the disk, past the system's memory.
 //! 5. Files grow by allocation, so a full disk shows as an error of growing, before anything is written.
 //!
 //! redb's `compact` commits in one phase and would break rule 3; [`SealedDatabase`] does not offer it.
@@ -112,12 +113,14 @@ impl<D: Disk> SealedBackend<D> {
         let (superblock, bytes) = Superblock::create(key);
         disk.set_len(EMPTY_FILE)?;
         disk.write_all_at(&bytes, 0)?;
+        let mut pending = Pending::default();
+        pending.note_more();
         Ok(Self {
             disk,
             cipher: key.block_cipher(superblock.file_id),
             header: Mutex::default(),
             length: AtomicU64::new(EMPTY_FILE),
-            pending: Mutex::default(),
+            pending: Mutex::new(pending),
             health: Health::default(),
         })
     }
@@ -137,19 +140,22 @@ impl<D: Disk> SealedBackend<D> {
         let superblock = Superblock::verify(&place, key)?;
         let cipher = key.block_cipher(superblock.file_id);
         disk.sync_data()?;
-        let mut found = Vec::new();
-        for copy in HeaderCopy::BOTH {
-            disk.read_exact_at(&mut place, copy.offset())?;
-            found.extend(cipher.open_header(&place).ok().filter(|header| header.seq > 0).map(|header| (copy, header)));
+        let mut found = header_copies(&disk, &cipher)?;
+        if found.first().is_some_and(|(_, header)| !header.list.blocks().is_empty()) {
+            // Of what a failed sync has dropped, memory may still hold what the disk does not.
+            disk.forget_cache()?;
+            found = header_copies(&disk, &cipher)?;
         }
-        found.sort_by_key(|(_, header)| Reverse(header.seq));
         let Some((_, Header { seq, .. })) = found.first() else {
             return Err(BackendError::Damaged("neither copy of its header authenticates".to_owned()));
         };
-        let (seq, mut places) = (*seq, None);
+        if blocks_in(length) == 0 {
+            return Err(BackendError::Damaged("it is cut off behind its header".to_owned()));
+        }
+        let (seq, mut counting) = (*seq, None);
         for (copy, header) in found {
             if is_all_there(&disk, &cipher, &header.list, blocks_in(length))? {
-                places = Some((copy, header));
+                counting = Some((copy, header));
                 break;
             }
             tracing::warn!(
@@ -158,7 +164,7 @@ impl<D: Disk> SealedBackend<D> {
                 "a store's last commit is not all there, as a power failure leaves it; the commit before it stands"
             );
         }
-        let Some((copy, Header { bytes, list, .. })) = places else {
+        let Some((copy, Header { bytes, list, .. })) = counting else {
             return Err(BackendError::Damaged("what was written with its header is not all there".to_owned()));
         };
         let durable = Some(Durable { copy, bytes, listed: list.blocks().to_vec() });
@@ -248,32 +254,35 @@ impl<D: Disk> SealedBackend<D> {
         let mut pending = self.pending.lock();
         refuse_after_a_lost_write(&pending)?;
         for (index, block) in range.zip(data.as_chunks().0) {
-            pending.push(&self.cipher, index, block);
             if pending.is_full() {
-                self.write_pending(&mut header, &mut pending)?;
+                drop(pending);
+                self.write_pending(&mut header)?;
+                pending = self.pending.lock();
             }
+            pending.push(&self.cipher, index, block);
         }
         Ok(())
     }
 
     /// Writes what waits. What the durable header copy lists must stay: if some of it is to be written over, the copy is
-    /// made to count without its list first.
-    fn write_pending(&self, header: &mut HeaderPlaces, pending: &mut Pending) -> io::Result<()> {
-        self.keep_listed(header, |listed| pending.blocks().iter().any(|index| listed.binary_search(index).is_ok()))?;
-        self.health.of_write(pending.write(&self.disk))
+    /// made to count without its list first. Who reads meanwhile waits for the writing, but for no sync.
+    fn write_pending(&self, header: &mut HeaderPlaces) -> io::Result<()> {
+        let goes =
+            |listed: &[u64]| self.pending.lock().blocks().iter().any(|index| listed.binary_search(index).is_ok());
+        if header.durable.as_ref().is_some_and(|durable| goes(&durable.listed)) {
+            self.drop_list(header)?;
+        }
+        self.health.of_write(self.pending.lock().write(&self.disk))
     }
 
-    fn keep_listed(&self, header: &mut HeaderPlaces, some_go: impl Fn(&[u64]) -> bool) -> io::Result<()> {
-        match &header.durable {
-            Some(Durable { copy, bytes, listed }) if some_go(listed) => {
-                let (copy, bytes) = (copy.other(), *bytes);
-                self.write_header(header, copy, &bytes, &CommitList::default())?;
-                self.health.of_sync(|| self.disk.sync_data())?;
-                header.durable = Some(Durable { copy, bytes, listed: Vec::new() });
-                Ok(())
-            }
-            _ => Ok(()),
-        }
+    /// Writes the durable header once more, without its list, to the other copy.
+    fn drop_list(&self, header: &mut HeaderPlaces) -> io::Result<()> {
+        let Some(Durable { copy, bytes, .. }) = &header.durable else { return Ok(()) };
+        let (copy, bytes) = (copy.other(), *bytes);
+        self.write_header(header, copy, &bytes, &CommitList::default())?;
+        self.health.of_sync(|| self.disk.sync_data())?;
+        header.durable = Some(Durable { copy, bytes, listed: Vec::new() });
+        Ok(())
     }
 
     fn write_header(
@@ -289,16 +298,25 @@ impl<D: Disk> SealedBackend<D> {
         self.health.of_write(self.disk.write_all_at(&place, copy.offset()))
     }
 
-    /// Writes what waits, and makes it durable: blocks first, so that a write that fails leaves the header as it was.
+    /// Writes what waits, and makes it durable: blocks first, so that a write that fails leaves the header as it was. A header
+    /// that points at another commit is written with the list of what was not synced before, or after it was.
     fn sync(&self, header: &mut HeaderPlaces) -> io::Result<()> {
         self.refuse_after_a_failed_sync()?;
-        let mut pending = self.pending.lock();
-        refuse_after_a_lost_write(&pending)?;
         let moves_on = header.waits && header.durable.is_some() && !header.points_at_the_same();
-        let list = if moves_on && pending.are_all() { pending.list() } else { CommitList::default() };
-        self.write_pending(header, &mut pending)?;
-        // Who reads meanwhile does not wait for the disk.
-        drop(pending);
+        let (list, is_all) = {
+            let pending = self.pending.lock();
+            refuse_after_a_lost_write(&pending)?;
+            if !header.waits && pending.nothing_was_done() {
+                return Ok(());
+            }
+            let listed = moves_on && pending.are_all();
+            let list = if listed { pending.list() } else { CommitList::default() };
+            (list, listed || pending.nothing_was_done())
+        };
+        self.write_pending(header)?;
+        if moves_on && !is_all {
+            self.health.of_sync(|| self.disk.sync_data())?;
+        }
         let mut durable = None;
         if let Some(bytes) = header.bytes.filter(|_| header.waits) {
             let copy = header.durable.as_ref().map_or(HeaderCopy::A, |durable| durable.copy.other());
@@ -329,6 +347,23 @@ fn refuse_after_a_lost_write(pending: &Pending) -> io::Result<()> {
         return Err(io::Error::other("an earlier write failed, so the file is to be opened anew"));
     }
     Ok(())
+}
+
+/// The header copies that authenticate, the newest first.
+fn header_copies(disk: &impl Disk, cipher: &BlockCipher) -> io::Result<Vec<(HeaderCopy, Header)>> {
+    let mut found = Vec::new();
+    for copy in HeaderCopy::BOTH {
+        let mut place = [0; PLACE];
+        disk.read_exact_at(&mut place, copy.offset())?;
+        match cipher.open_header(&place) {
+            Ok(header) if header.seq > 0 => found.push((copy, header)),
+            // Of a file in which nothing was committed twice yet one is still empty.
+            _ if place == [0; PLACE] => {}
+            _ => tracing::warn!(?copy, "a copy of a store's header does not authenticate; the other one counts"),
+        }
+    }
+    found.sort_by_key(|(_, header)| Reverse(header.seq));
+    Ok(found)
 }
 
 /// Whether the blocks of a list are there, and are the very ones that were written with it.
@@ -365,13 +400,15 @@ impl<D: Disk> redb::StorageBackend for SealedBackend<D> {
         if header.put_off {
             self.sync(&mut header)?;
         }
-        let mut pending = self.pending.lock();
-        refuse_after_a_lost_write(&pending)?;
+        refuse_after_a_lost_write(&self.pending.lock())?;
         let result = if len.is_multiple_of(BLOCK as u64) {
             let blocks = len / BLOCK as u64;
-            self.keep_listed(&mut header, |listed| listed.last().is_some_and(|&index| index >= blocks))?;
-            self.write_pending(&mut header, &mut pending)?;
-            pending.note_more();
+            let is_cut = |durable: &Durable| durable.listed.last().is_some_and(|&index| index >= blocks);
+            if header.durable.as_ref().is_some_and(is_cut) {
+                self.drop_list(&mut header)?;
+            }
+            self.write_pending(&mut header)?;
+            self.pending.lock().note_more();
             self.resize(blocks)
         } else {
             Err(io::Error::new(io::ErrorKind::InvalidInput, format!("a length of {len} bytes is not of whole blocks")))

@@ -1,6 +1,7 @@
 //! Chance that can be repeated.
 
 /// `SplitMix64` (Steele, Lea, Flood 2014): seeded, so that a failure can be run again.
+#[derive(Debug)]
 pub struct Dice(pub u64);
 
 impl Dice {

@@ -77,6 +77,10 @@ impl Disk for RecordingDisk {
         self.note(Op::Sync);
         Ok(())
     }
+
+    fn forget_cache(&self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 pub fn apply_write(image: &mut Vec<u8>, offset: u64, bytes: &[u8]) {
@@ -111,6 +115,10 @@ impl Disk for Image {
     }
 
     fn sync_data(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn forget_cache(&self) -> io::Result<()> {
         Ok(())
     }
 }

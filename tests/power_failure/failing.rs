@@ -3,7 +3,7 @@
 //! begun; and the store goes on.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     io,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
@@ -12,9 +12,15 @@ use std::{
     },
 };
 
+use parking_lot::Mutex;
 use workrun::store::backend::{Disk, SealedDatabase};
 
-use super::{CACHE, LARGE, Rows, SMALL, dice::Dice, disk::RecordingDisk, hash_of, is_long, key, read_all};
+use super::{
+    CACHE, LARGE, Rows, SMALL,
+    dice::Dice,
+    disk::{RecordingDisk, SECTOR},
+    hash_of, is_long, key, read_all,
+};
 
 /// A disk whose calls fail from the `first` on, `count` of them.
 #[derive(Clone, Debug)]
@@ -64,10 +70,15 @@ impl Disk for FailingDisk {
         self.pass()?;
         self.disk.sync_data()
     }
+
+    fn forget_cache(&self) -> io::Result<()> {
+        self.pass()?;
+        self.disk.forget_cache()
+    }
 }
 
 /// Commits until something fails; returns how many were acknowledged and what stood there after each.
-fn work(disk: &FailingDisk, commits: usize) -> (Option<usize>, Vec<blake3::Hash>) {
+fn work(disk: &(impl Disk + Clone), commits: usize) -> (Option<usize>, Vec<blake3::Hash>) {
     let mut dice = Dice(11);
     let mut rows: Rows = (BTreeMap::new(), BTreeMap::new());
     let mut history = vec![hash_of(&rows)];
@@ -140,4 +151,143 @@ fn no_failing_call_costs_an_acknowledged_commit() {
     }
     println!("{tried} failing calls, {refused} workloads cut short, no commit lost");
     assert!(refused > 100, "{refused} of {tried}");
+}
+
+/// A disk behind a memory, as a system keeps one: what a failed sync could not write is in the memory alone, and the next
+/// sync says nothing of it.
+#[derive(Clone, Debug)]
+struct RememberedDisk(Arc<Mutex<Remembered>>);
+
+#[derive(Debug)]
+struct Remembered {
+    memory: Vec<u8>,
+    disk: Vec<u8>,
+    /// Sectors that the next sync is to write.
+    dirty: BTreeSet<usize>,
+    syncs: usize,
+    /// The sync that fails.
+    failing: usize,
+    dice: Dice,
+    /// Whether the memory lets go when it is asked to.
+    forgets: bool,
+}
+
+impl RememberedDisk {
+    fn new(failing: usize, seed: u64, forgets: bool) -> Self {
+        let (memory, disk, dirty, dice) = (Vec::new(), Vec::new(), BTreeSet::new(), Dice(seed));
+        Self(Arc::new(Mutex::new(Remembered { memory, disk, dirty, syncs: 0, failing, dice, forgets })))
+    }
+
+    /// The system needs the room: all that it need not write is read from the disk from now on.
+    fn evict(&self) {
+        let mut state = self.0.lock();
+        assert!(state.dirty.is_empty());
+        state.memory = state.disk.clone();
+    }
+}
+
+impl Disk for RememberedDisk {
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.0.lock().memory.len() as u64)
+    }
+
+    fn read_exact_at(&self, out: &mut [u8], offset: u64) -> io::Result<()> {
+        let start = usize::try_from(offset).unwrap();
+        let state = self.0.lock();
+        out.copy_from_slice(state.memory.get(start..start + out.len()).ok_or(io::ErrorKind::UnexpectedEof)?);
+        Ok(())
+    }
+
+    fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        let start = usize::try_from(offset).unwrap();
+        let mut state = self.0.lock();
+        state.memory[start..start + bytes.len()].copy_from_slice(bytes);
+        state.dirty.extend(start / SECTOR..(start + bytes.len()).div_ceil(SECTOR));
+        Ok(())
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        let len = usize::try_from(len).unwrap();
+        let mut state = self.0.lock();
+        state.memory.resize(len, 0);
+        state.disk.resize(len, 0);
+        state.dirty.retain(|sector| sector * SECTOR < len);
+        Ok(())
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        let state = &mut *self.0.lock();
+        state.syncs += 1;
+        let fails = state.syncs == state.failing;
+        // Of all that is written at once it is a part that fails, of half a megabyte at most.
+        let part = state.dice.below(4);
+        for sector in std::mem::take(&mut state.dirty) {
+            if !fails || sector as u64 / 9 % 4 != part {
+                let place = sector * SECTOR..((sector + 1) * SECTOR).min(state.memory.len());
+                state.disk[place.clone()].copy_from_slice(&state.memory[place]);
+            }
+        }
+        if fails { Err(io::Error::other("a sector could not be written")) } else { Ok(()) }
+    }
+
+    fn forget_cache(&self) -> io::Result<()> {
+        if self.0.lock().forgets {
+            self.evict();
+        }
+        Ok(())
+    }
+}
+
+/// Each sync of a workload fails in its turn; the process ends and another opens the store and goes on; and then the memory
+/// of what was never written is gone. Returns how often, and what was wrong.
+fn after_failed_syncs(commits: usize, forgets: bool) -> (usize, Vec<String>) {
+    let (mut tried, mut failures) = (0, Vec::new());
+    for failing in 1.. {
+        let mut reached = false;
+        for seed in 0..4 {
+            let disk = RememberedDisk::new(failing, seed, forgets);
+            let (acknowledged, history) = work(&disk, commits);
+            if disk.0.lock().syncs < failing {
+                break;
+            }
+            reached = true;
+            let Some(acknowledged) = acknowledged else { continue };
+            tried += 1;
+            let judged = catch_unwind(AssertUnwindSafe(|| {
+                let begun = (acknowledged + 1).min(history.len() - 1);
+                let store = SealedDatabase::open_on(disk.clone(), &key(), CACHE).map_err(|error| error.to_string())?;
+                let found = read_all(&store).map_err(|error| error.to_string())?;
+                if !history[acknowledged..=begun].contains(&found) {
+                    return Err("it holds another commit".to_owned());
+                }
+                let transaction = store.begin_write().map_err(|error| error.to_string())?;
+                transaction.commit().map_err(|error| error.to_string())?;
+                drop(store);
+                disk.evict();
+                let store = SealedDatabase::open_on(disk.clone(), &key(), CACHE).map_err(|error| error.to_string())?;
+                if read_all(&store).map_err(|error| error.to_string())? != found {
+                    return Err("what was acknowledged to the second process is gone".to_owned());
+                }
+                super::carry_on(store)
+            }));
+            if let Err(what) = judged.unwrap_or_else(|_| Err("it panicked".to_owned())) {
+                failures.push(format!("sync {failing}, seed {seed}: {what}"));
+            }
+        }
+        if !reached {
+            break;
+        }
+    }
+    (tried, failures)
+}
+
+#[test]
+fn what_a_failed_sync_has_dropped_is_not_taken_for_written() {
+    let (tried, failures) = after_failed_syncs(if is_long() { 200 } else { 28 }, true);
+    println!("{tried} failed syncs");
+    assert!(tried > 60, "{tried}");
+    assert!(failures.is_empty(), "{} of {tried}, e.g. {}", failures.len(), failures[0]);
+    let (tried, failures) = after_failed_syncs(12, false);
+    println!("{} failures in {tried} when the memory is believed", failures.len());
+    assert!(!failures.is_empty());
 }

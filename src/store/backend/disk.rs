@@ -15,7 +15,7 @@ use std::{
 
 use parking_lot::Mutex;
 use rustix::{
-    fs::{FallocateFlags, fallocate},
+    fs::{Advice, FallocateFlags, fadvise, fallocate},
     io::Errno,
 };
 
@@ -56,8 +56,14 @@ pub trait Disk: Send + Sync + fmt::Debug + 'static {
     /// Returns when all that was written, and the length, is on the disk.
     ///
     /// # Errors
-    /// What the system says; what was written may then be lost, even if a later sync succeeds.
+    /// What the system says; what was written may then be lost, even if a later sync succeeds, and still be read from memory.
     fn sync_data(&self) -> io::Result<()>;
+
+    /// Lets go of what memory holds of the file, as far as the system does: what is read from now on comes from the disk.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn forget_cache(&self) -> io::Result<()>;
 }
 
 /// A [`Disk`] that is a file.
@@ -168,6 +174,11 @@ impl Disk for FileDisk {
     fn sync_data(&self) -> io::Result<()> {
         self.file.sync_data()
     }
+
+    fn forget_cache(&self) -> io::Result<()> {
+        // All of the file: of a page that the system holds together with others it lets go only with those.
+        Ok(fadvise(&self.file, 0, None, Advice::DontNeed)?)
+    }
 }
 
 /// A [`Disk`] that is read until somebody else wants the file; from then on every read fails.
@@ -206,6 +217,11 @@ impl Disk for Interruptible {
 
     fn sync_data(&self) -> io::Result<()> {
         self.check()
+    }
+
+    fn forget_cache(&self) -> io::Result<()> {
+        self.check()?;
+        self.disk.forget_cache()
     }
 }
 
@@ -293,6 +309,10 @@ impl<D: Disk> Disk for ReadOnlyDisk<D> {
 
     fn sync_data(&self) -> io::Result<()> {
         Ok(())
+    }
+
+    fn forget_cache(&self) -> io::Result<()> {
+        self.disk.forget_cache()
     }
 }
 

@@ -52,9 +52,14 @@ impl Pending {
         self.more = true;
     }
 
-    /// Whether the waiting blocks are all that was done since the last sync.
+    /// Whether the waiting blocks are all that was done since the last sync, and not too many for a list.
     pub fn are_all(&self) -> bool {
-        !self.more && !self.lost && !self.blocks.is_empty()
+        !self.more && !self.lost && (1..=LISTED_MAX).contains(&self.blocks.len())
+    }
+
+    /// Whether nothing waits, and nothing else was done since the last sync.
+    pub fn nothing_was_done(&self) -> bool {
+        !self.more && !self.lost && self.blocks.is_empty()
     }
 
     /// The list of the waiting blocks, for the header that is written with them.
