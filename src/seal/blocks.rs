@@ -123,7 +123,7 @@ pub enum BadBlock {
 pub struct CommitList {
     /// Numbers of the blocks, rising; empty if what the header points at was durable before it was written.
     blocks: Vec<u64>,
-    /// SHA-256 over their tags, in that order.
+    /// SHA-256 over their tags, in that order; zero if there are none.
     hash: [u8; 32],
 }
 
@@ -136,13 +136,7 @@ impl CommitList {
             numbers.push(index);
             hash.update(block_parts(sealed).2);
         }
-        Self { blocks: numbers, hash: hash.finalize().into() }
-    }
-
-    /// Whether these are the blocks, in their order; of none there is no list, and it is true of any file.
-    #[must_use]
-    pub fn is_of<'a>(&self, blocks: impl IntoIterator<Item = (u64, &'a [u8; SEALED_BLOCK])>) -> bool {
-        self.blocks.is_empty() || Self::of(blocks) == *self
+        if numbers.is_empty() { Self::default() } else { Self { blocks: numbers, hash: hash.finalize().into() } }
     }
 
     /// Numbers of the blocks, rising.

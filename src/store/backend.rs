@@ -380,7 +380,7 @@ fn is_all_there(disk: &impl Disk, cipher: &BlockCipher, list: &CommitList, block
         }
         found.push((index, sealed));
     }
-    Ok(list.is_of(found.iter().map(|(index, sealed)| (*index, sealed))))
+    Ok(CommitList::of(found.iter().map(|(index, sealed)| (*index, sealed))) == *list)
 }
 
 impl<D: Disk> redb::StorageBackend for SealedBackend<D> {
