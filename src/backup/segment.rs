@@ -4,10 +4,14 @@ use std::{
     collections::BTreeSet,
     io::{self, Write},
     path::Path,
+    thread,
 };
 
 use parking_lot::Mutex;
-use zstd::{bulk::Compressor, zstd_safe::compress_bound};
+use zstd::{
+    stream::raw::{Encoder, InBuffer, Operation as _, OutBuffer},
+    zstd_safe::compress_bound,
+};
 
 use super::{
     BackupError, Entry, Progress,
@@ -79,19 +83,34 @@ impl Unfinished {
 /// Compresses frames.
 struct Packer {
     level: i32,
-    compressor: Option<Compressor<'static>>,
+    encoder: Option<Encoder<'static>>,
     packed: Vec<u8>,
 }
 
+/// Bytes that are compressed before others have their turn: zstd's largest block.
+const PIECE: usize = 128 << 10;
+
 impl Pack for Packer {
     fn pack<'p>(&'p mut self, frame: &'p [u8]) -> io::Result<&'p [u8]> {
-        let compressor = match &mut self.compressor {
-            Some(compressor) => compressor,
-            None => self.compressor.insert(Compressor::new(self.level)?),
+        let encoder = match &mut self.encoder {
+            Some(encoder) => {
+                encoder.reinit()?;
+                encoder
+            }
+            None => self.encoder.insert(Encoder::new(self.level)?),
         };
+        encoder.set_pledged_src_size(Some(frame.len() as u64))?;
         self.packed.clear();
         self.packed.reserve(compress_bound(frame.len()));
-        compressor.compress_to_buffer(frame, &mut self.packed)?;
+        let mut packed = OutBuffer::around(&mut self.packed);
+        for piece in frame.chunks(PIECE) {
+            let mut piece = InBuffer::around(piece);
+            while piece.pos() < piece.src.len() {
+                encoder.run(&mut piece, &mut packed)?;
+            }
+            thread::yield_now();
+        }
+        while encoder.finish(&mut packed, true)? > 0 {}
         Ok(&self.packed)
     }
 }
@@ -111,7 +130,7 @@ pub(super) fn write(
     let id = writer.id;
     let flusher = if packing.threads > 1 { Some(Flusher::start(&path).map_err(failed)?) } else { None };
     let unfinished = Mutex::new(Unfinished { writer, flusher, unflushed: 0 });
-    let packer = || Packer { level: packing.level, compressor: None, packed: Vec::new() };
+    let packer = || Packer { level: packing.level, encoder: None, packed: Vec::new() };
     let dumped = store.dump(packing.leave_out, packing.threads, &packer, &|packed, content| {
         progress.add(content);
         unfinished.lock().put(packed)

@@ -32,6 +32,10 @@ pub use items::{ItemFrames, Keys};
 pub use loader::Loader;
 use walk::{Ticket, Walk};
 
+/// Records after which a thread that reads them lets others have their turn. Whoever wakes up waits for the slice of the one that
+/// runs to end, several milliseconds, even if that one counts for less: so a page would wait for each of its steps.
+const TURN_EVERY: u64 = 256;
+
 /// A dump or load did not come to its end.
 #[derive(Debug, thiserror::Error)]
 pub enum DumpError {

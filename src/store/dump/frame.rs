@@ -11,9 +11,9 @@
 //! Like stands beside like: lengths repeat, ids of neighbours begin alike, and what is noise is noise alone. That packs
 //! better, and in less time, than the same records one after another.
 
-use std::ops::Range;
+use std::{ops::Range, thread};
 
-use super::DumpError;
+use super::{DumpError, TURN_EVERY};
 
 /// A frame is full from this many bytes on.
 pub(super) const FULL: usize = 1 << 20;
@@ -262,6 +262,9 @@ impl<'f> Part<'f> {
         let mut records = self.records();
         while let Some(value) = records.next()? {
             visit(records.key(), value)?;
+            if records.left % TURN_EVERY == 0 {
+                thread::yield_now();
+            }
         }
         Ok(())
     }

@@ -15,7 +15,7 @@ use parking_lot::{Condvar, Mutex};
 use redb::{ReadTransaction, ReadableTable as _, ReadableTableMetadata as _, TableDefinition, TableHandle as _};
 
 use super::{
-    DumpError, Dumped, Pack,
+    DumpError, Dumped, Pack, TURN_EVERY,
     frame::{Builder, Made},
     redb_error,
 };
@@ -164,6 +164,9 @@ impl Walk {
             }
             builder.push(0, key.value(), value.value());
             counts[0] += 1;
+            if counts[0] % TURN_EVERY == 0 {
+                thread::yield_now();
+            }
             if counts[0] % HEALTH_EVERY == 0 && !self.health.is_sound() {
                 // Whoever opens the store afresh after a failure waits for everybody who reads it.
                 return Err(StoreError::Disk { reason: "the disk failed while the store was read".to_owned() }.into());
