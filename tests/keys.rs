@@ -134,7 +134,7 @@ fn a_rotation_that_was_cut_off_is_finished_at_the_next_start() {
             if format!("{kind:?}").contains("Log") {
                 continue;
             }
-            keyring.rotate(kind, workrun::clock::Timestamp(1_780_000_000_000)).expect("rotated");
+            keyring.rotate(&[kind], workrun::clock::Timestamp(1_780_000_000_000)).expect("rotated");
         }
     }
     appliance.begin();

@@ -54,12 +54,19 @@ pub async fn rotate_data_keys(
     at: Timestamp,
     scope: Scope,
 ) -> Result<Value, Failure> {
-    let mut items = Vec::new();
-    for kind in kinds(stores, scope) {
-        let keyring = Arc::clone(stores.keyring());
-        let rotated = tokio::task::spawn_blocking(move || keyring.rotate(kind, at)).await;
-        rotated.map_err(|error| failed(&error))?.map_err(|error| failed(&error))?;
-        let (version, rewritten) = settle(stores, kind).await?;
+    let kinds: Arc<[KeyKind]> = kinds(stores, scope).into();
+    let (keyring, all) = (Arc::clone(stores.keyring()), Arc::clone(&kinds));
+    let rotated = tokio::task::spawn_blocking(move || keyring.rotate(&all, at)).await;
+    rotated.map_err(|error| failed(&error))?.map_err(|error| failed(&error))?;
+    let (mut items, mut failures) = (Vec::new(), Vec::new());
+    for &kind in &*kinds {
+        let (version, rewritten) = match settle(stores, kind).await {
+            Ok(settled) => settled,
+            Err(failure) => {
+                failures.push(failure);
+                continue;
+            }
+        };
         items.push(json!({
             "kind": if kind == KeyKind::System { "system" } else { "organization" },
             "organization": kind.organization().map(|org| org.to_string()),
@@ -69,7 +76,18 @@ pub async fn rotate_data_keys(
         }));
     }
     sweep(stores, keeper).await?;
+    none_of(failures)?;
     Ok(json!({ "items": items }))
+}
+
+/// A store that cannot be rewritten keeps no other from being so; the first is told.
+fn none_of(failures: Vec<Failure>) -> Result<(), Failure> {
+    let more = failures.len().saturating_sub(1);
+    match failures.into_iter().next() {
+        None => Ok(()),
+        Some(first) if more == 0 => Err(first),
+        Some(first) => Err(Failure { message: format!("{} (and {more} more stores)", first.message), ..first }),
+    }
 }
 
 async fn sweep(stores: &Arc<Stores>, keeper: &Keeper) -> Result<(), Failure> {
@@ -97,7 +115,7 @@ pub async fn finish(stores: &Arc<Stores>, keeper: &Keeper) -> Result<usize, Fail
     if unfinished.is_empty() {
         return Ok(0);
     }
-    let mut rewritten = 0;
+    let (mut rewritten, mut failures) = (0, Vec::new());
     for kind in &unfinished {
         let (keyring, layout) = (stores.keyring(), stores.shelf().layout());
         let (path, active) = match kind.organization() {
@@ -106,11 +124,14 @@ pub async fn finish(stores: &Arc<Stores>, keeper: &Keeper) -> Result<usize, Fail
         };
         let Some(active) = active else { continue };
         if key_of_file(keyring, &path, active.clone()).version() != active.version() {
-            settle(stores, *kind).await?;
-            rewritten += 1;
+            match settle(stores, *kind).await {
+                Ok(_) => rewritten += 1,
+                Err(failure) => failures.push(failure),
+            }
         }
     }
     sweep(stores, keeper).await?;
+    none_of(failures)?;
     Ok(rewritten)
 }
 

@@ -33,7 +33,7 @@ use crate::{
     mail::{self, MailKind},
     people::{self, directory, reconcile, sagas},
     seal::{KeyKind, KeyState, Keyring, KeyringError, peek},
-    store::{Shapes, Store, StoreError, Stores, key_of_file},
+    store::{Shapes, Store, StoreError, Stores, is_sealed_by},
 };
 
 /// The language of mail to operators who chose none.
@@ -286,6 +286,7 @@ impl Keeper {
             let Some(mut named) = generations.named_keys(keyring)? else { return Ok(()) };
             named.extend(away);
             let layout = stores.shelf().layout();
+            let mut unneeded = BTreeSet::new();
             for key in retained.iter().filter(|key| !named.contains(&(key.id, key.version))) {
                 let (path, active) = match key.kind {
                     KeyKind::System => (layout.system(), Some(keyring.system_key())),
@@ -293,13 +294,13 @@ impl Keeper {
                     // What log keys seal is named by no file.
                     KeyKind::SystemLog | KeyKind::OrganizationLog(_) => continue,
                 };
-                // A store whose file still names it is being rewritten; one that is not there may come back.
-                let Some(active) = active.filter(|_| path.exists()) else { continue };
-                if key_of_file(keyring, &path, active).version() != key.version {
-                    keyring.destroy_version(key.id, key.version)?;
+                // A store whose file still names it is being rewritten; one that is not there, or cannot be read, may come back
+                // and need it.
+                if active.is_some_and(|active| active.version() != key.version && is_sealed_by(&path, &active)) {
+                    unneeded.insert((key.id, key.version));
                 }
             }
-            Ok(())
+            Ok(keyring.destroy_versions(&unneeded)?)
         })
         .await
     }

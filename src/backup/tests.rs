@@ -396,7 +396,7 @@ fn keys_that_generations_name_are_known_and_serve() {
     let first = house.take();
     let org = house.orgs[0];
     let old = house.stores.keyring().organization_key(org).unwrap();
-    house.stores.keyring().rotate(KeyKind::Organization(org), NOON).unwrap();
+    house.stores.keyring().rotate(&[KeyKind::Organization(org)], NOON).unwrap();
     let new = house.stores.keyring().organization_key(org).unwrap();
     house.stores.organization(org).unwrap().rewrite(&new, &mut |_| {}).unwrap();
     house.clock.advance(DAY);
@@ -405,7 +405,7 @@ fn keys_that_generations_name_are_known_and_serve() {
     let named = house.generations.named_keys(house.stores.keyring()).unwrap().unwrap();
     assert!(named.contains(&(old.id(), 1)) && named.contains(&(new.id(), 2)));
     assert_eq!(house.check(&first.generation).unwrap().findings, []);
-    house.stores.keyring().destroy_version(old.id(), 1).unwrap();
+    house.stores.keyring().destroy_versions(&[(old.id(), 1)].into()).unwrap();
     let findings = house.check(&first.generation).unwrap().findings;
     assert!(findings[0].what.contains("destroyed"), "{findings:?}");
     house.stores.keyring().destroy_organization(org, NOON).unwrap();
@@ -464,7 +464,7 @@ async fn keys_stay_while_the_off_site_copy_was_not_seen() {
     let stores = Arc::new(stores);
     let keeper = Keeper::new(Arc::clone(&stores), settings, clock, "https://workrun.example.jp");
     keeper.take(false, false).await.unwrap();
-    stores.keyring().rotate(KeyKind::Organization(orgs[0]), NOON).unwrap();
+    stores.keyring().rotate(&[KeyKind::Organization(orgs[0])], NOON).unwrap();
     let new = stores.keyring().organization_key(orgs[0]).unwrap();
     stores.organization(orgs[0]).unwrap().rewrite(&new, &mut |_| {}).unwrap();
     for generation in generations.list().unwrap() {
@@ -494,11 +494,18 @@ async fn a_keeper_keeps_keys_in_use_and_notices_an_unmounted_folder() {
     let stores = Arc::new(stores);
     let keeper = Keeper::new(Arc::clone(&stores), settings, clock, "https://workrun.example.jp");
     // The system's key is a version ahead, and an organization's rotation was cut off before its file was rewritten.
-    stores.keyring().rotate(KeyKind::System, NOON).unwrap();
-    stores.keyring().rotate(KeyKind::Organization(orgs[0]), NOON).unwrap();
+    stores.keyring().rotate(&[KeyKind::System], NOON).unwrap();
+    stores.keyring().rotate(&[KeyKind::Organization(orgs[0])], NOON).unwrap();
     let id = stores.keyring().organization_key(orgs[0]).unwrap().id();
     keeper.sweep_keys().await.unwrap();
     assert!(stores.keyring().key(id, 1).is_some(), "the file is still sealed under it");
+    let path = stores.shelf().layout().organization_store(orgs[0]);
+    let file = fs::File::options().read(true).write(true).open(&path).unwrap();
+    for (bytes, what) in [(b"????????", "cannot be read"), (b"WRKSTORE", "can be read again")] {
+        std::os::unix::fs::FileExt::write_all_at(&file, bytes, 0).unwrap();
+        keeper.sweep_keys().await.unwrap();
+        assert!(stores.keyring().key(id, 1).is_some(), "a file that {what} may need it");
+    }
     let new = stores.keyring().organization_key(orgs[0]).unwrap();
     stores.organization(orgs[0]).unwrap().rewrite(&new, &mut |_| {}).unwrap();
     keeper.sweep_keys().await.unwrap();

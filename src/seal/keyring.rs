@@ -1,7 +1,7 @@
 //! The keyring: every data key of the appliance, sealed to the root key and to the recovery key in one small file.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     fmt, fs, io,
     path::{Path, PathBuf},
 };
@@ -322,31 +322,40 @@ impl Keyring {
         })
     }
 
-    /// Makes a new active version of a key and retains the one before.
+    /// Makes a new active version of each of these keys and retains those before: all of them by one write of the file, which
+    /// holds the keys of everybody.
     ///
     /// # Errors
-    /// [`KeyringError::Erased`], [`KeyringError::Io`], [`KeyringError::ReadOnly`].
-    pub fn rotate(&self, kind: KeyKind, now: Timestamp) -> Result<(), KeyringError> {
+    /// [`KeyringError::Erased`], [`KeyringError::Io`], [`KeyringError::ReadOnly`]: no key was changed.
+    pub fn rotate(&self, kinds: &[KeyKind], now: Timestamp) -> Result<(), KeyringError> {
         self.change(|content| {
-            if let Some(id) = kind.organization().filter(|&id| content.is_buried(id)) {
+            if let Some(id) = kinds.iter().filter_map(|kind| kind.organization()).find(|&id| content.is_buried(id)) {
                 return Err(KeyringError::Erased(id));
             }
-            content.make_key(kind, now);
-            Ok(true)
+            for kind in kinds {
+                content.make_key(*kind, now);
+            }
+            Ok(!kinds.is_empty())
         })
     }
 
-    /// Destroys a retained key version that nothing names any more.
+    /// Destroys retained key versions that nothing names any more, by one write of the file.
     ///
     /// # Errors
     /// [`KeyringError::NoSuchKey`], [`KeyringError::Io`], [`KeyringError::ReadOnly`].
-    pub fn destroy_version(&self, id: KeyId, version: u32) -> Result<(), KeyringError> {
+    pub fn destroy_versions(&self, versions: &BTreeSet<(KeyId, u32)>) -> Result<(), KeyringError> {
         self.change(|content| {
-            let named = content.keys.iter_mut().find(|entry| {
-                (entry.info.id, entry.info.version, entry.info.state) == (id, version, KeyState::Retained)
-            });
-            named.ok_or(KeyringError::NoSuchKey { id, version })?.destroy();
-            Ok(true)
+            let mut left = versions.clone();
+            for entry in &mut content.keys {
+                let info = &entry.info;
+                if info.state == KeyState::Retained && left.remove(&(info.id, info.version)) {
+                    entry.destroy();
+                }
+            }
+            match left.first() {
+                Some(&(id, version)) => Err(KeyringError::NoSuchKey { id, version }),
+                None => Ok(!versions.is_empty()),
+            }
         })
     }
 

@@ -151,7 +151,7 @@ fn destroying_leaves_no_bytes_and_no_way_back() {
     let (kept, gone) = (OrgId::fresh(NOW), OrgId::fresh(NOW));
     ring.add_organization(kept, NOW).unwrap();
     ring.add_organization(gone, NOW).unwrap();
-    ring.rotate(KeyKind::Organization(gone), NOW).unwrap();
+    ring.rotate(&[KeyKind::Organization(gone)], NOW).unwrap();
     let stale = bench.folder.path().join("stale");
     ring.mirror_to(&stale).unwrap();
     let mut old = fs::File::open(bench.path()).unwrap();
@@ -225,12 +225,12 @@ fn versions_are_active_retained_destroyed() {
     let bench = Bench::new();
     let ring = bench.create();
     let first = ring.system_key();
-    ring.rotate(KeyKind::System, NOW).unwrap();
+    ring.rotate(&[KeyKind::System], NOW).unwrap();
     let second = ring.system_key();
     assert_eq!((second.id(), second.version()), (first.id(), 2));
     assert_eq!(ring.key(first.id(), 1).unwrap().fingerprint(), first.fingerprint());
-    assert!(matches!(ring.destroy_version(second.id(), 2), Err(KeyringError::NoSuchKey { .. })), "active");
-    ring.destroy_version(first.id(), 1).unwrap();
+    assert!(matches!(ring.destroy_versions(&[(second.id(), 2)].into()), Err(KeyringError::NoSuchKey { .. })), "active");
+    ring.destroy_versions(&[(first.id(), 1)].into()).unwrap();
     assert!(bench.open().unwrap().key(first.id(), 1).is_none());
 }
 

@@ -31,7 +31,7 @@ pub use folder::make_folder;
 pub use rewrite::{Progress, Rewritten};
 pub use shape::{EventShape, Shape, Shapes, events, own_shapes};
 pub use shelf::{Layout, Shelf, Walked};
-pub use stores::{Stores, key_of_file, walk_closed};
+pub use stores::{Stores, is_sealed_by, key_of_file, walk_closed};
 pub use table::{Key, Record, Table, decode, encode};
 pub use txn::Txn;
 pub use view::{Order, Read, Span, View};

@@ -27,6 +27,12 @@ pub fn key_of_file(keyring: &Keyring, path: &Path, active: DataKey) -> DataKey {
     named.and_then(|superblock| keyring.key(superblock.key_id, superblock.key_version)).unwrap_or(active)
 }
 
+/// Whether a store's file can be read and says that this very key seals it.
+#[must_use]
+pub fn is_sealed_by(path: &Path, key: &DataKey) -> bool {
+    backend::read_superblock(path).is_ok_and(|superblock| superblock.fingerprint == key.fingerprint())
+}
+
 /// The system's store, the organizations' stores and their keys.
 pub struct Stores {
     system: Arc<Store>,

@@ -262,7 +262,7 @@ impl<'f> Part<'f> {
         let mut records = self.records();
         while let Some(value) = records.next()? {
             visit(records.key(), value)?;
-            if records.left % TURN_EVERY == 0 {
+            if records.left.is_multiple_of(TURN_EVERY) {
                 thread::yield_now();
             }
         }

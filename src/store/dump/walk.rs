@@ -143,7 +143,7 @@ impl Walk {
     /// Walks the tables of one job, the second beside the first. Returns how many records each has.
     fn one(&self, job: &Job, emit: &mut dyn FnMut(Made) -> Result<(), DumpError>) -> Result<Vec<u64>, DumpError> {
         let mut builder = Builder::default();
-        let mut counts = Vec::new();
+        let mut counts: Vec<u64> = Vec::new();
         for name in &job.tables {
             counts.push(0);
             builder.table(name);
@@ -164,10 +164,10 @@ impl Walk {
             }
             builder.push(0, key.value(), value.value());
             counts[0] += 1;
-            if counts[0] % TURN_EVERY == 0 {
+            if counts[0].is_multiple_of(TURN_EVERY) {
                 thread::yield_now();
             }
-            if counts[0] % HEALTH_EVERY == 0 && !self.health.is_sound() {
+            if counts[0].is_multiple_of(HEALTH_EVERY) && !self.health.is_sound() {
                 // Whoever opens the store afresh after a failure waits for everybody who reads it.
                 return Err(StoreError::Disk { reason: "the disk failed while the store was read".to_owned() }.into());
             }
