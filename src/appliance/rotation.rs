@@ -75,8 +75,9 @@ pub async fn rotate_data_keys(
             "pause_ms": rewritten.map(|done| u64::try_from(done.pause.as_millis()).unwrap_or(u64::MAX)),
         }));
     }
-    sweep(stores, keeper).await?;
+    let swept = sweep(stores, keeper).await;
     none_of(failures)?;
+    swept?;
     Ok(json!({ "items": items }))
 }
 
@@ -123,15 +124,17 @@ pub async fn finish(stores: &Arc<Stores>, keeper: &Keeper) -> Result<usize, Fail
             Some(org) => (layout.organization_store(org), keyring.organization_key(org)),
         };
         let Some(active) = active else { continue };
-        if key_of_file(keyring, &path, active.clone()).version() != active.version() {
+        let is_named = kind.organization().is_none_or(|org| sagas::name_is_current(stores, org).unwrap_or(true));
+        if key_of_file(keyring, &path, active.clone()).version() != active.version() || !is_named {
             match settle(stores, *kind).await {
                 Ok(_) => rewritten += 1,
                 Err(failure) => failures.push(failure),
             }
         }
     }
-    sweep(stores, keeper).await?;
+    let swept = sweep(stores, keeper).await;
     none_of(failures)?;
+    swept?;
     Ok(rewritten)
 }
 
@@ -147,7 +150,9 @@ async fn settle(stores: &Arc<Stores>, kind: KeyKind) -> Result<(u32, Option<Rewr
     let active = active.ok_or_else(|| failed(&StoreError::Missing))?;
     let version = active.version();
     let rewritten = if store.key_version() == version { None } else { Some(rewrite(&store, active).await?) };
-    if let (Some(org), Some(_)) = (kind.organization(), rewritten) {
+    if let Some(org) = kind.organization()
+        && !sagas::name_is_current(stores, org).map_err(|error| failed(&error))?
+    {
         // Its name for operators is sealed under its own key.
         sagas::publish_name(stores, org).await.map_err(|error| failed(&error))?;
     }

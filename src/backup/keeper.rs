@@ -7,7 +7,7 @@ mod rounds;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -20,6 +20,7 @@ pub use offsite::Away;
 
 use super::{
     BackupError, Checked, Finding, Generation, Generations, Kind, Manifest, Options, Progress, Report, Step, Taken,
+    error::At as _,
     fill_one, keep_report, live,
     offsite::Offsite,
     reports,
@@ -283,10 +284,14 @@ impl Keeper {
             if retained.is_empty() {
                 return Ok(());
             }
+            // A snapshot under way may have sealed segments under any of them, which no manifest names yet; it sweeps when it has
+            // ended. Where there is no folder nobody takes one.
+            let held = if generations.folder().exists() { generations.hold().map(Some) } else { Ok(None) };
+            let Ok(_held) = held else { return Ok(()) };
             let Some(mut named) = generations.named_keys(keyring)? else { return Ok(()) };
             named.extend(away);
             let layout = stores.shelf().layout();
-            let mut unneeded = BTreeSet::new();
+            let (mut unneeded, mut folders) = (BTreeSet::new(), BTreeSet::new());
             for key in retained.iter().filter(|key| !named.contains(&(key.id, key.version))) {
                 let (path, active) = match key.kind {
                     KeyKind::System => (layout.system(), Some(keyring.system_key())),
@@ -298,7 +303,12 @@ impl Keeper {
                 // and need it.
                 if active.is_some_and(|active| active.version() != key.version && is_sealed_by(&path, &active)) {
                     unneeded.insert((key.id, key.version));
+                    folders.extend(path.parent().map(Path::to_owned));
                 }
+            }
+            // That the files under the active versions have taken their places is on the disk before the others go.
+            for folder in folders {
+                fs::File::open(&folder).and_then(|folder| folder.sync_all()).at(&folder)?;
             }
             Ok(keyring.destroy_versions(&unneeded)?)
         })
@@ -571,10 +581,6 @@ fn left_out() -> BTreeSet<&'static str> {
 }
 
 /// A store at a place that is not the shelf's.
-pub(super) fn open_at(
-    path: &std::path::Path,
-    key: &crate::seal::DataKey,
-    org: Option<OrgId>,
-) -> Result<Arc<Store>, BackupError> {
+pub(super) fn open_at(path: &Path, key: &crate::seal::DataKey, org: Option<OrgId>) -> Result<Arc<Store>, BackupError> {
     Store::open(path, key.clone(), 8 << 20).map_err(|source| BackupError::Store { whose: whose(org), source })
 }

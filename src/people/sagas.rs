@@ -178,12 +178,26 @@ pub async fn publish_name(stores: &Stores, org: OrgId) -> Result<(), PeopleError
     stores.system().submit(256, move |txn| Ok::<_, PeopleError>(directory::put_organization(txn, &entry)?)).await
 }
 
-/// An organization's name as operators see it; `None` once its key is destroyed.
+/// An organization's name as operators see it; `None` once its key is destroyed. While a rotation is under way it is still
+/// sealed under a version before the active one.
 #[must_use]
 pub fn organization_name(stores: &Stores, organization: &directory::Organization) -> Option<String> {
-    let key = stores.keyring().organization_key(organization.id)?;
-    let name = key.open(NAME_PURPOSE, &organization.id.0, &organization.sealed_name).ok()?;
+    let active = stores.keyring().organization_key(organization.id)?;
+    let (id, version) = (active.id(), active.version());
+    let before = (1..version).rev().filter_map(|version| stores.keyring().key(id, version));
+    let mut keys = std::iter::once(active).chain(before);
+    let name = keys.find_map(|key| key.open(NAME_PURPOSE, &organization.id.0, &organization.sealed_name).ok())?;
     String::from_utf8(name).ok()
+}
+
+/// Whether the name that operators see is sealed under the active version of the organization's key: those before it may go.
+///
+/// # Errors
+/// What the system's store says.
+pub fn name_is_current(stores: &Stores, org: OrgId) -> Result<bool, PeopleError> {
+    let Some(active) = stores.keyring().organization_key(org) else { return Ok(true) };
+    let entry = stores.system().view(|view| directory::organization(view, org))?;
+    Ok(entry.is_none_or(|entry| active.open(NAME_PURPOSE, &org.0, &entry.sealed_name).is_ok()))
 }
 
 async fn carry_out(stores: &Stores, id: SagaId, saga: &Saga) -> Result<(), PeopleError> {

@@ -339,23 +339,27 @@ impl Keyring {
         })
     }
 
-    /// Destroys retained key versions that nothing names any more, by one write of the file.
+    /// Destroys retained key versions that nothing names any more, by one write of the file. Those that are destroyed already
+    /// are passed over.
     ///
     /// # Errors
-    /// [`KeyringError::NoSuchKey`], [`KeyringError::Io`], [`KeyringError::ReadOnly`].
+    /// [`KeyringError::NoSuchKey`] for one that is active; [`KeyringError::Io`], [`KeyringError::ReadOnly`].
     pub fn destroy_versions(&self, versions: &BTreeSet<(KeyId, u32)>) -> Result<(), KeyringError> {
         self.change(|content| {
-            let mut left = versions.clone();
+            let mut changed = false;
             for entry in &mut content.keys {
-                let info = &entry.info;
-                if info.state == KeyState::Retained && left.remove(&(info.id, info.version)) {
-                    entry.destroy();
+                let (id, version) = (entry.info.id, entry.info.version);
+                match entry.info.state {
+                    _ if !versions.contains(&(id, version)) => {}
+                    KeyState::Active => return Err(KeyringError::NoSuchKey { id, version }),
+                    KeyState::Retained => {
+                        entry.destroy();
+                        changed = true;
+                    }
+                    KeyState::Destroyed => {}
                 }
             }
-            match left.first() {
-                Some(&(id, version)) => Err(KeyringError::NoSuchKey { id, version }),
-                None => Ok(!versions.is_empty()),
-            }
+            Ok(changed)
         })
     }
 

@@ -141,7 +141,7 @@ impl<D: Disk> SealedBackend<D> {
         let cipher = key.block_cipher(superblock.file_id);
         disk.sync_data()?;
         let mut found = header_copies(&disk, &cipher)?;
-        if found.first().is_some_and(|(_, header)| !header.list.blocks().is_empty()) {
+        if !was_closed(&found) {
             // Of what a failed sync has dropped, memory may still hold what the disk does not.
             disk.forget_cache()?;
             found = header_copies(&disk, &cipher)?;
@@ -349,6 +349,11 @@ fn refuse_after_a_lost_write(pending: &Pending) -> io::Result<()> {
     Ok(())
 }
 
+/// Whether these copies are as a clean close leaves them.
+fn was_closed(copies: &[(HeaderCopy, Header)]) -> bool {
+    matches!(copies, [(_, one), (_, other)] if one.bytes == other.bytes && one.list.blocks().is_empty())
+}
+
 /// The header copies that authenticate, the newest first.
 fn header_copies(disk: &impl Disk, cipher: &BlockCipher) -> io::Result<Vec<(HeaderCopy, Header)>> {
     let mut found = Vec::new();
@@ -389,6 +394,8 @@ impl<D: Disk> redb::StorageBackend for SealedBackend<D> {
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        // A write that failed is no damage to what is read.
+        refuse_after_a_lost_write(&self.pending.lock())?;
         let result =
             if offset == 0 && out.len() <= HEADER { self.read_header(out) } else { self.read_blocks(offset, out) };
         self.health.of_read(result)

@@ -178,6 +178,24 @@ impl RememberedDisk {
         Self(Arc::new(Mutex::new(Remembered { memory, disk, dirty, syncs: 0, failing, dice, forgets })))
     }
 
+    /// Another sync, soon, fails as well.
+    fn fail_again(&self) {
+        let state = &mut *self.0.lock();
+        state.failing = state.syncs + 1 + state.dice.below(4) as usize;
+    }
+
+    /// The power goes: of what was to be written some is, and the memory is gone. Then the disk is well.
+    fn lose_power(&self) {
+        let state = &mut *self.0.lock();
+        for sector in std::mem::take(&mut state.dirty) {
+            if state.dice.below(2) == 0 {
+                let place = sector * SECTOR..((sector + 1) * SECTOR).min(state.memory.len());
+                state.disk[place.clone()].copy_from_slice(&state.memory[place]);
+            }
+        }
+        (state.memory, state.failing) = (state.disk.clone(), 0);
+    }
+
     /// The system needs the room: all that it need not write is read from the disk from now on.
     fn evict(&self) {
         let mut state = self.0.lock();
@@ -238,13 +256,24 @@ impl Disk for RememberedDisk {
     }
 }
 
-/// Each sync of a workload fails in its turn; the process ends and another opens the store and goes on; and then the memory
-/// of what was never written is gone. Returns how often, and what was wrong.
+/// Opens the store and commits nothing, as far as the disk lets it; then the process dies.
+fn begin_and_die(disk: &RememberedDisk) {
+    let _ = catch_unwind(AssertUnwindSafe(|| {
+        let Ok(store) = SealedDatabase::open_on(disk.clone(), &key(), CACHE) else { return };
+        let _ = store.begin_write().map(redb::WriteTransaction::commit);
+        #[expect(clippy::mem_forget, reason = "a process that dies runs no destructors")]
+        std::mem::forget(store);
+    }));
+}
+
+/// Each sync of a workload fails in its turn; the process ends (of every second round the next one meets another failure, and
+/// the power goes), another opens the store and goes on; and then the memory of what was never written is gone. Returns how
+/// often, and what was wrong.
 fn after_failed_syncs(commits: usize, forgets: bool) -> (usize, Vec<String>) {
     let (mut tried, mut failures) = (0, Vec::new());
     for failing in 1.. {
         let mut reached = false;
-        for seed in 0..4 {
+        for seed in 0..6 {
             let disk = RememberedDisk::new(failing, seed, forgets);
             let (acknowledged, history) = work(&disk, commits);
             if disk.0.lock().syncs < failing {
@@ -253,6 +282,11 @@ fn after_failed_syncs(commits: usize, forgets: bool) -> (usize, Vec<String>) {
             reached = true;
             let Some(acknowledged) = acknowledged else { continue };
             tried += 1;
+            if seed % 2 == 1 {
+                disk.fail_again();
+                begin_and_die(&disk);
+                disk.lose_power();
+            }
             let judged = catch_unwind(AssertUnwindSafe(|| {
                 let begun = (acknowledged + 1).min(history.len() - 1);
                 let store = SealedDatabase::open_on(disk.clone(), &key(), CACHE).map_err(|error| error.to_string())?;
