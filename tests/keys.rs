@@ -143,6 +143,8 @@ fn a_rotation_that_was_cut_off_is_finished_at_the_next_start() {
         (versions(&keys, "Organization(") == [(1, "destroyed".to_owned()), (2, "active".to_owned())]).then_some(())
     };
     until("the rotation to be finished", finished);
+    let listed = appliance.command(&["org", "list"]).to_string();
+    assert!(listed.contains("青空商会"), "its name is sealed anew, before the version that sealed it goes: {listed}");
     appliance.sign_in("owner@example.test").get(&format!("/o/{org}")).expect(200);
     appliance.stop();
     let layout = Layout::new(&appliance.data());

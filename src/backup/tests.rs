@@ -51,6 +51,19 @@ fn shelf(folder: &Path, keyring: &Arc<Keyring>) -> Stores {
 }
 
 impl House {
+    fn settings(&self) -> Settings {
+        Settings {
+            folder: self.generations.folder().to_owned(),
+            window: (jiff::civil::time(12, 0, 0, 0), jiff::civil::time(13, 0, 0, 0)),
+            level: 1,
+            threads: 1,
+            shapes: Shapes::unknown(),
+            zone: TimeZone::UTC,
+            offsite: None,
+            scratch: self.folder.path().join("offsite"),
+        }
+    }
+
     fn new(organizations: u64) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("data");
@@ -441,12 +454,6 @@ fn an_older_keyring_is_noticed() {
 async fn keys_stay_while_the_off_site_copy_was_not_seen() {
     let house = House::new(1);
     let settings = Settings {
-        folder: house.generations.folder().to_owned(),
-        window: (jiff::civil::time(12, 0, 0, 0), jiff::civil::time(13, 0, 0, 0)),
-        level: 1,
-        threads: 1,
-        shapes: Shapes::unknown(),
-        zone: TimeZone::UTC,
         offsite: Some(crate::config::Offsite {
             bucket: "nowhere".to_owned(),
             prefix: String::new(),
@@ -460,7 +467,7 @@ async fn keys_stay_while_the_off_site_copy_was_not_seen() {
             },
             root_file: None,
         }),
-        scratch: house.folder.path().join("offsite"),
+        ..house.settings()
     };
     let House { stores, clock, orgs, generations, folder: _folder, .. } = house;
     let stores = Arc::new(stores);

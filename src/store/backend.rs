@@ -15,7 +15,7 @@
 //!    showing it. So the blocks of a list are looked for on the disk, past the system's memory.
 //! 5. Files grow by allocation, so a full disk shows as an error of growing, before anything is written.
 //!
-//! redb's `compact` commits in one phase and would break rule 3; [`SealedDatabase`] does not offer it.
+//! redb's `compact` is not offered by [`SealedDatabase`]: a file that has become mostly free is rewritten beside itself.
 
 use std::{
     cmp::Reverse,

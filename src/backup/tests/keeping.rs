@@ -5,16 +5,7 @@ use super::*;
 #[tokio::test(flavor = "multi_thread")]
 async fn a_keeper_keeps_keys_in_use_and_notices_an_unmounted_folder() {
     let house = House::new(2);
-    let settings = Settings {
-        folder: house.generations.folder().to_owned(),
-        window: (jiff::civil::time(12, 0, 0, 0), jiff::civil::time(13, 0, 0, 0)),
-        level: 1,
-        threads: 1,
-        shapes: Shapes::unknown(),
-        zone: TimeZone::UTC,
-        offsite: None,
-        scratch: house.folder.path().join("offsite"),
-    };
+    let settings = house.settings();
     let House { stores, clock, orgs, generations, folder: _folder, .. } = house;
     let stores = Arc::new(stores);
     let keeper = Keeper::new(Arc::clone(&stores), settings, clock, "https://workrun.example.jp");
