@@ -33,7 +33,7 @@ const READ_RECORDS: u64 = 100_000;
 
 const USAGE: &str = "store groups --dir D --kind sealed|plain --size N --commits N
 store reads  --dir D --kind sealed|plain
-store opens  --dir D --mib N
+store opens  --dir D --mib N --records N
 store idle   --dir D --stores N";
 
 fn main() -> ExitCode {
@@ -177,10 +177,12 @@ fn reads(options: &HashMap<String, String>) -> Outcome {
 
 const NOTES: Table<u64, String> = Table::new("notes");
 
-/// Opening a store of `--mib` as the appliance does: after a clean close, and after the process died.
+/// Opening a store of `--mib` as the appliance does: after a clean close, and after the process died; the last commits were
+/// of `--records` each, far from each other.
 fn opens(options: &HashMap<String, String>) -> Outcome {
     let path = PathBuf::from(text(options, "--dir")?).join("opens.store");
     let wanted: u64 = text(options, "--mib")?.parse::<u64>()? << 20;
+    let records: u64 = text(options, "--records")?.parse()?;
     let store = Store::create(&path, key(), 8 << 20)?;
     let (mut number, text) = (0, "字".repeat(RECORD / 3));
     while fs::metadata(&path)?.len() < wanted {
@@ -191,7 +193,9 @@ fn opens(options: &HashMap<String, String>) -> Outcome {
     let mut small = Vec::new();
     for n in 0..50 {
         let began = Instant::now();
-        store.write_now(|txn| (0..16).try_for_each(|m| txn.put(&NOTES, &(n * 7919 % number + m), &text)))?;
+        store.write_now(|txn| {
+            (0..records).try_for_each(|m| txn.put(&NOTES, &((n * 7919 + m * 104_729) % number), &text))
+        })?;
         small.push(began.elapsed());
     }
     let bytes = fs::metadata(&path)?.len();

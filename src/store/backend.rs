@@ -43,7 +43,7 @@ pub use database::{
     BackendError, FileState, SealedDatabase, create_database, open_database, open_database_for_reading, read_superblock,
 };
 pub(in crate::store) use database::{beside, file_state, sync_folder_of, walk_file};
-pub use disk::{Disk, FileDisk, ReadOnlyDisk};
+pub use disk::{Disk, FileDisk, Place, ReadOnlyDisk};
 pub use health::Health;
 use pending::Pending;
 
@@ -130,7 +130,7 @@ impl<D: Disk> SealedBackend<D> {
     /// # Errors
     /// [`BackendError::NotAStore`], [`BackendError::TooNew`], [`BackendError::WrongKey`], [`BackendError::Damaged`] or
     /// [`BackendError::Io`]. Nothing was changed.
-    pub fn open(disk: D, key: &DataKey) -> Result<Self, BackendError> {
+    pub fn open(mut disk: D, key: &DataKey) -> Result<Self, BackendError> {
         let length = disk.len()?;
         if length < EMPTY_FILE {
             return Err(BadSuperblock::NotAStore.into());
@@ -140,11 +140,15 @@ impl<D: Disk> SealedBackend<D> {
         let superblock = Superblock::verify(&place, key)?;
         let cipher = key.block_cipher(superblock.file_id);
         disk.sync_data()?;
-        let mut found = header_copies(&disk, &cipher)?;
+        let mut copies = vec![0; HeaderCopy::BOTH.len() * PLACE];
+        disk.read_exact_at(&mut copies, HeaderCopy::A.offset())?;
+        let mut found = header_copies(&copies, &cipher);
         if !was_closed(&found) {
-            // Of what a failed sync has dropped, memory may still hold what the disk does not.
-            disk.forget_cache()?;
-            found = header_copies(&disk, &cipher)?;
+            // Of what a failed sync has dropped, memory may still hold what the disk does not. That is the newest header, or
+            // what it lists: of other blocks none is written that the header before it needs.
+            let mut on_disk = [(HeaderCopy::A.offset(), copies)];
+            disk.read_past_memory(&mut on_disk)?;
+            found = header_copies(&on_disk[0].1, &cipher);
         }
         let Some((_, Header { seq, .. })) = found.first() else {
             return Err(BackendError::Damaged("neither copy of its header authenticates".to_owned()));
@@ -154,7 +158,7 @@ impl<D: Disk> SealedBackend<D> {
         }
         let (seq, mut counting) = (*seq, None);
         for (copy, header) in found {
-            if is_all_there(&disk, &cipher, &header.list, blocks_in(length))? {
+            if is_all_there(&mut disk, &cipher, &header.list, blocks_in(length))? {
                 counting = Some((copy, header));
                 break;
             }
@@ -354,38 +358,48 @@ fn was_closed(copies: &[(HeaderCopy, Header)]) -> bool {
     matches!(copies, [(_, one), (_, other)] if one.bytes == other.bytes && one.list.blocks().is_empty())
 }
 
-/// The header copies that authenticate, the newest first.
-fn header_copies(disk: &impl Disk, cipher: &BlockCipher) -> io::Result<Vec<(HeaderCopy, Header)>> {
+/// Of the places of both header copies those that authenticate, the newest first.
+fn header_copies(places: &[u8], cipher: &BlockCipher) -> Vec<(HeaderCopy, Header)> {
     let mut found = Vec::new();
-    for copy in HeaderCopy::BOTH {
-        let mut place = [0; PLACE];
-        disk.read_exact_at(&mut place, copy.offset())?;
-        match cipher.open_header(&place) {
+    for (copy, place) in HeaderCopy::BOTH.into_iter().zip(places.as_chunks::<PLACE>().0) {
+        match cipher.open_header(place) {
             Ok(header) if header.seq > 0 => found.push((copy, header)),
             // Of a file in which nothing was committed twice yet one is still empty.
-            _ if place == [0; PLACE] => {}
+            _ if *place == [0; PLACE] => {}
             _ => tracing::warn!(?copy, "a copy of a store's header does not authenticate; the other one counts"),
         }
     }
     found.sort_by_key(|(_, header)| Reverse(header.seq));
-    Ok(found)
+    found
 }
 
-/// Whether the blocks of a list are there, and are the very ones that were written with it.
-fn is_all_there(disk: &impl Disk, cipher: &BlockCipher, list: &CommitList, blocks: u64) -> io::Result<bool> {
-    let mut found = Vec::with_capacity(list.blocks().len());
-    for &index in list.blocks() {
-        let (mut sealed, mut block) = ([0; SEALED_BLOCK], [0; BLOCK]);
-        if index == 0 || index >= blocks {
+/// Listed blocks that are so near to each other are read with what stands between them: a disk takes longer to be asked
+/// twice.
+const NEAR: u64 = 8;
+
+/// Whether the blocks of a list are on the disk, and are the very ones that were written with it.
+fn is_all_there(disk: &mut impl Disk, cipher: &BlockCipher, list: &CommitList, blocks: u64) -> io::Result<bool> {
+    let runs: Vec<&[u64]> = list.blocks().chunk_by(|one, next| (*one..=one.saturating_add(NEAR)).contains(next)).collect();
+    let mut places = Vec::with_capacity(runs.len());
+    for run in &runs {
+        let (&[first, ..], &[.., last]) = (*run, *run) else { continue };
+        if first == 0 || last >= blocks {
             return Ok(false);
         }
-        disk.read_exact_at(&mut sealed, block_offset(index))?;
-        if cipher.open_block(index, &sealed, &mut block).is_err() {
-            return Ok(false);
-        }
-        found.push((index, sealed));
+        places.push((block_offset(first), vec![0; (last - first + 1) as usize * SEALED_BLOCK]));
     }
-    Ok(CommitList::of(found.iter().map(|(index, sealed)| (*index, sealed))) == *list)
+    disk.read_past_memory(&mut places)?;
+    let mut found = Vec::with_capacity(list.blocks().len());
+    for (run, (_, bytes)) in runs.iter().zip(&places) {
+        for index in *run {
+            let (sealed, mut block) = (&bytes.as_chunks().0[(index - run[0]) as usize], [0; BLOCK]);
+            if cipher.open_block(*index, sealed, &mut block).is_err() {
+                return Ok(false);
+            }
+            found.push((*index, sealed));
+        }
+    }
+    Ok(CommitList::of(found) == *list)
 }
 
 impl<D: Disk> redb::StorageBackend for SealedBackend<D> {

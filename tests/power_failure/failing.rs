@@ -13,7 +13,7 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use workrun::store::backend::{Disk, SealedDatabase};
+use workrun::store::backend::{Disk, Place, SealedDatabase};
 
 use super::{
     CACHE, LARGE, Rows, SMALL,
@@ -71,9 +71,9 @@ impl Disk for FailingDisk {
         self.disk.sync_data()
     }
 
-    fn forget_cache(&self) -> io::Result<()> {
+    fn read_past_memory(&mut self, places: &mut [Place]) -> io::Result<()> {
         self.pass()?;
-        self.disk.forget_cache()
+        self.disk.read_past_memory(places)
     }
 }
 
@@ -153,6 +153,9 @@ fn no_failing_call_costs_an_acknowledged_commit() {
     assert!(refused > 100, "{refused} of {tried}");
 }
 
+/// Bytes that the system keeps or lets go of together.
+const PAGE: usize = 4096;
+
 /// A disk behind a memory, as a system keeps one: what a failed sync could not write is in the memory alone, and the next
 /// sync says nothing of it.
 #[derive(Clone, Debug)]
@@ -168,14 +171,14 @@ struct Remembered {
     /// The sync that fails.
     failing: usize,
     dice: Dice,
-    /// Whether the memory lets go when it is asked to.
-    forgets: bool,
+    /// Whether the disk is read past the memory when that is asked for.
+    past_memory: bool,
 }
 
 impl RememberedDisk {
-    fn new(failing: usize, seed: u64, forgets: bool) -> Self {
+    fn new(failing: usize, seed: u64, past_memory: bool) -> Self {
         let (memory, disk, dirty, dice) = (Vec::new(), Vec::new(), BTreeSet::new(), Dice(seed));
-        Self(Arc::new(Mutex::new(Remembered { memory, disk, dirty, syncs: 0, failing, dice, forgets })))
+        Self(Arc::new(Mutex::new(Remembered { memory, disk, dirty, syncs: 0, failing, dice, past_memory })))
     }
 
     /// Another sync, soon, fails as well.
@@ -201,6 +204,18 @@ impl RememberedDisk {
         let mut state = self.0.lock();
         assert!(state.dirty.is_empty());
         state.memory = state.disk.clone();
+    }
+
+    /// The system needs some of the room.
+    fn evict_some(&self) {
+        let state = &mut *self.0.lock();
+        for page in 0..state.memory.len().div_ceil(PAGE) {
+            let place = page * PAGE..((page + 1) * PAGE).min(state.memory.len());
+            let is_dirty = state.dirty.range(place.start / SECTOR..place.end.div_ceil(SECTOR)).next().is_some();
+            if !is_dirty && state.dice.below(2) == 0 {
+                state.memory[place.clone()].copy_from_slice(&state.disk[place]);
+            }
+        }
     }
 }
 
@@ -248,9 +263,12 @@ impl Disk for RememberedDisk {
         if fails { Err(io::Error::other("a sector could not be written")) } else { Ok(()) }
     }
 
-    fn forget_cache(&self) -> io::Result<()> {
-        if self.0.lock().forgets {
-            self.evict();
+    fn read_past_memory(&mut self, places: &mut [Place]) -> io::Result<()> {
+        let state = self.0.lock();
+        let held = if state.past_memory { &state.disk } else { &state.memory };
+        for (offset, out) in places {
+            let (start, length) = (usize::try_from(*offset).unwrap(), out.len());
+            out.copy_from_slice(held.get(start..start + length).ok_or(io::ErrorKind::UnexpectedEof)?);
         }
         Ok(())
     }
@@ -269,12 +287,12 @@ fn begin_and_die(disk: &RememberedDisk) {
 /// Each sync of a workload fails in its turn; the process ends (of every second round the next one meets another failure, and
 /// the power goes), another opens the store and goes on; and then the memory of what was never written is gone. Returns how
 /// often, and what was wrong.
-fn after_failed_syncs(commits: usize, forgets: bool) -> (usize, Vec<String>) {
+fn after_failed_syncs(commits: usize, past_memory: bool) -> (usize, Vec<String>) {
     let (mut tried, mut failures) = (0, Vec::new());
     for failing in 1.. {
         let mut reached = false;
         for seed in 0..6 {
-            let disk = RememberedDisk::new(failing, seed, forgets);
+            let disk = RememberedDisk::new(failing, seed, past_memory);
             let (acknowledged, history) = work(&disk, commits);
             if disk.0.lock().syncs < failing {
                 break;
@@ -286,6 +304,9 @@ fn after_failed_syncs(commits: usize, forgets: bool) -> (usize, Vec<String>) {
                 disk.fail_again();
                 begin_and_die(&disk);
                 disk.lose_power();
+            }
+            if seed % 3 == 2 {
+                disk.evict_some();
             }
             let judged = catch_unwind(AssertUnwindSafe(|| {
                 let begun = (acknowledged + 1).min(history.len() - 1);

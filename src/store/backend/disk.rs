@@ -11,11 +11,12 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    thread,
 };
 
 use parking_lot::Mutex;
 use rustix::{
-    fs::{Advice, FallocateFlags, fadvise, fallocate},
+    fs::{Advice, FallocateFlags, OFlags, fadvise, fallocate, fcntl_getfl, fcntl_setfl},
     io::Errno,
 };
 
@@ -59,12 +60,16 @@ pub trait Disk: Send + Sync + fmt::Debug + 'static {
     /// What the system says; what was written may then be lost, even if a later sync succeeds, and still be read from memory.
     fn sync_data(&self) -> io::Result<()>;
 
-    /// Lets go of what memory holds of the file, as far as the system does: what is read from now on comes from the disk.
+    /// Fills each of `places`, from its offset, with what the disk itself holds, which after a failed sync may be other than
+    /// what the system has in memory and would give. Exclusive: reads and writes beside it would be held to a disk's alignment.
     ///
     /// # Errors
-    /// What the system says.
-    fn forget_cache(&self) -> io::Result<()>;
+    /// [`io::ErrorKind::UnexpectedEof`] if there are fewer bytes; what the system says.
+    fn read_past_memory(&mut self, places: &mut [Place]) -> io::Result<()>;
 }
+
+/// Bytes to be filled, and the offset that they are read from.
+pub type Place = (u64, Vec<u8>);
 
 /// A [`Disk`] that is a file.
 ///
@@ -77,6 +82,14 @@ pub struct FileDisk {
     /// What the file was grown by, as far as nothing has been written there: nothing can be lost there.
     untouched: Mutex<Range<u64>>,
 }
+
+/// What the system reads from a disk into a program's own memory begins and ends at a multiple of this many bytes, there and
+/// here. Disks with larger blocks refuse.
+const DIRECT: u64 = 4096;
+/// Disks answer several at once: this many threads ask,
+const READERS: usize = 8;
+/// each of them for this many places at least.
+const READS_EACH: usize = 8;
 
 /// Zeros are written ahead in files from this length on: thousands of small ones would pay and gain nothing.
 const AHEAD_FROM: u64 = 1 << 20;
@@ -116,6 +129,45 @@ impl FileDisk {
             Err(Errno::OPNOTSUPP | Errno::NOSYS) => self.grow_by_zeros(from, to).map(|()| to),
             result => Ok(result.map(|()| from)?),
         }
+    }
+
+    /// Reads with `O_DIRECT` (open(2)).
+    fn read_direct(&self, places: &mut [Place]) -> io::Result<()> {
+        let flags = fcntl_getfl(&self.file)?;
+        fcntl_setfl(&self.file, flags | OFlags::DIRECT)?;
+        let result = thread::scope(|scope| {
+            let mut parts = places.chunks_mut(places.len().div_ceil(READERS).max(READS_EACH));
+            let read = |part: &mut [Place]| part.iter_mut().try_for_each(|(at, out)| self.read_aligned(out, *at));
+            let own = parts.next();
+            let others: Vec<_> = parts.map(|part| scope.spawn(move || read(part))).collect();
+            let result = own.map_or(Ok(()), read);
+            // One that panics takes this with it.
+            others.into_iter().fold(result, |result, other| {
+                result.and(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            })
+        });
+        fcntl_setfl(&self.file, flags)?;
+        result
+    }
+
+    fn read_aligned(&self, out: &mut [u8], offset: u64) -> io::Result<()> {
+        let from = offset / DIRECT * DIRECT;
+        let (skip, size) = (narrow(offset - from), (offset + out.len() as u64).next_multiple_of(DIRECT) - from);
+        let mut buffer = vec![0; narrow(size + DIRECT)];
+        let aligned = buffer.as_ptr().align_offset(narrow(DIRECT));
+        let place = buffer.get_mut(aligned..).and_then(|rest| rest.get_mut(..narrow(size)));
+        let place = place.ok_or(io::ErrorKind::InvalidInput)?;
+        let mut read = 0;
+        while read < skip + out.len() {
+            match self.file.read_at(&mut place[read..], from + read as u64) {
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(count) => read += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        out.copy_from_slice(&place[skip..][..out.len()]);
+        Ok(())
     }
 
     fn grow_by_zeros(&self, mut from: u64, to: u64) -> io::Result<()> {
@@ -175,9 +227,15 @@ impl Disk for FileDisk {
         self.file.sync_data()
     }
 
-    fn forget_cache(&self) -> io::Result<()> {
-        // All of the file: of a page that the system holds together with others it lets go only with those.
-        Ok(fadvise(&self.file, 0, None, Advice::DontNeed)?)
+    fn read_past_memory(&mut self, places: &mut [Place]) -> io::Result<()> {
+        match self.read_direct(places) {
+            Err(error) if Errno::from_io_error(&error) == Some(Errno::INVAL) => {}
+            result => return result,
+        }
+        // This file system cannot. So memory is to hold nothing: of all the file, for of a page that the system holds together
+        // with others it lets go only with those.
+        fadvise(&self.file, 0, None, Advice::DontNeed)?;
+        places.iter_mut().try_for_each(|(offset, out)| self.read_exact_at(out, *offset))
     }
 }
 
@@ -219,9 +277,9 @@ impl Disk for Interruptible {
         self.check()
     }
 
-    fn forget_cache(&self) -> io::Result<()> {
+    fn read_past_memory(&mut self, places: &mut [Place]) -> io::Result<()> {
         self.check()?;
-        self.disk.forget_cache()
+        self.disk.read_past_memory(places)
     }
 }
 
@@ -311,8 +369,9 @@ impl<D: Disk> Disk for ReadOnlyDisk<D> {
         Ok(())
     }
 
-    fn forget_cache(&self) -> io::Result<()> {
-        self.disk.forget_cache()
+    /// Of what is written nothing is on the disk: it is for who has written nothing yet.
+    fn read_past_memory(&mut self, places: &mut [Place]) -> io::Result<()> {
+        self.disk.read_past_memory(places)
     }
 }
 

@@ -62,8 +62,8 @@ impl Disk for Bench {
         if state.fails_sync { Err(io::Error::other("the disk is gone")) } else { Ok(()) }
     }
 
-    fn forget_cache(&self) -> io::Result<()> {
-        Ok(())
+    fn read_past_memory(&mut self, places: &mut [Place]) -> io::Result<()> {
+        places.iter_mut().try_for_each(|(offset, out)| self.read_exact_at(out, *offset))
     }
 }
 
@@ -502,6 +502,13 @@ proptest! {
             }
         }
         prop_assert!(std::fs::read(&path).unwrap() == model);
+        let part = |nth: usize| model.len() * nth / 200..model.len() * (nth + 1) / 200 + nth % 2 * model.len() / 300;
+        let mut places: Vec<_> = (0..199).map(|nth| (part(nth).start as u64, vec![0; part(nth).len()])).collect();
+        disk.read_past_memory(&mut places).unwrap();
+        prop_assert!((0..199).zip(places).all(|(nth, (_, bytes))| bytes == model[part(nth)]));
+        let last = model.len().saturating_sub(1) as u64;
+        let beyond = disk.read_past_memory(&mut [(last, vec![0; 2])]).unwrap_err();
+        prop_assert_eq!(beyond.kind(), io::ErrorKind::UnexpectedEof);
     }
 }
 
