@@ -107,14 +107,11 @@ pub struct Rehearsed {
     pub report: Report,
 }
 
-fn join_failure(error: tokio::task::JoinError) -> BackupError {
-    BackupError::Store { whose: "the work".to_owned(), source: StoreError::Disk { reason: error.to_string() } }
-}
-
 pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, BackupError> + Send + 'static,
 ) -> Result<T, BackupError> {
-    tokio::task::spawn_blocking(work).await.map_err(join_failure)?
+    let done = crate::store::blocking(work).await;
+    done.map_err(|source| BackupError::Store { whose: "the work".to_owned(), source })?
 }
 
 impl Keeper {

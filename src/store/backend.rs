@@ -12,7 +12,9 @@
 //!    for one sync, and on opening the header counts only if each of these blocks is there. Blocks that the durable header
 //!    lists are not written over.
 //! 4. After a failed sync nothing is written any more: the system may have dropped what it could not write, and goes on
-//!    showing it. So the blocks of a list are looked for on the disk, past the system's memory.
+//!    showing it. So on opening, headers and the blocks of their lists are looked for on the disk, past the system's memory. All
+//!    else may come from memory: what it shows and the disk lacks was written after the header that counts, which does
+//!    not point there.
 //! 5. Files grow by allocation, so a full disk shows as an error of growing, before anything is written.
 //!
 //! redb's `compact` is not offered by [`SealedDatabase`]: a file that has become mostly free is rewritten beside itself.
@@ -140,16 +142,9 @@ impl<D: Disk> SealedBackend<D> {
         let superblock = Superblock::verify(&place, key)?;
         let cipher = key.block_cipher(superblock.file_id);
         disk.sync_data()?;
-        let mut copies = vec![0; HeaderCopy::BOTH.len() * PLACE];
-        disk.read_exact_at(&mut copies, HeaderCopy::A.offset())?;
-        let mut found = header_copies(&copies, &cipher);
-        if !was_closed(&found) {
-            // Of what a failed sync has dropped, memory may still hold what the disk does not. That is the newest header, or
-            // what it lists: of other blocks none is written that the header before it needs.
-            let mut on_disk = [(HeaderCopy::A.offset(), copies)];
-            disk.read_past_memory(&mut on_disk)?;
-            found = header_copies(&on_disk[0].1, &cipher);
-        }
+        let mut copies = [(HeaderCopy::A.offset(), vec![0; HeaderCopy::BOTH.len() * PLACE])];
+        disk.read_past_memory(&mut copies)?;
+        let found = header_copies(&copies[0].1, &cipher);
         let Some((_, Header { seq, .. })) = found.first() else {
             return Err(BackendError::Damaged("neither copy of its header authenticates".to_owned()));
         };
@@ -353,11 +348,6 @@ fn refuse_after_a_lost_write(pending: &Pending) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether these copies are as a clean close leaves them.
-fn was_closed(copies: &[(HeaderCopy, Header)]) -> bool {
-    matches!(copies, [(_, one), (_, other)] if one.bytes == other.bytes && one.list.blocks().is_empty())
-}
-
 /// Of the places of both header copies those that authenticate, the newest first.
 fn header_copies(places: &[u8], cipher: &BlockCipher) -> Vec<(HeaderCopy, Header)> {
     let mut found = Vec::new();
@@ -379,27 +369,36 @@ const NEAR: u64 = 8;
 
 /// Whether the blocks of a list are on the disk, and are the very ones that were written with it.
 fn is_all_there(disk: &mut impl Disk, cipher: &BlockCipher, list: &CommitList, blocks: u64) -> io::Result<bool> {
-    let runs: Vec<&[u64]> = list.blocks().chunk_by(|one, next| (*one..=one.saturating_add(NEAR)).contains(next)).collect();
-    let mut places = Vec::with_capacity(runs.len());
-    for run in &runs {
-        let (&[first, ..], &[.., last]) = (*run, *run) else { continue };
-        if first == 0 || last >= blocks {
-            return Ok(false);
-        }
-        places.push((block_offset(first), vec![0; (last - first + 1) as usize * SEALED_BLOCK]));
+    let numbers = list.blocks();
+    if numbers.is_empty() {
+        return Ok(true);
     }
+    if !numbers.iter().all(|number| (1..blocks).contains(number)) {
+        return Ok(false);
+    }
+    // What cannot be read may be something in between, which nobody needs.
+    let runs = read_runs(disk, numbers, NEAR).or_else(|_| read_runs(disk, numbers, 0))?;
+    let found: Vec<_> = runs.iter().flat_map(|(run, bytes)| run.iter().copied().zip(blocks_of(run, bytes))).collect();
+    let opens =
+        |(index, sealed): &(u64, &[u8; SEALED_BLOCK])| cipher.open_block(*index, sealed, &mut [0; BLOCK]).is_ok();
+    Ok(found.iter().all(opens) && CommitList::of(found) == *list)
+}
+
+/// What the disk holds from the first to the last of some blocks each, the numbers of all rising. Those are read together that
+/// are no further apart than `near`.
+fn read_runs<'n>(disk: &mut impl Disk, numbers: &'n [u64], near: u64) -> io::Result<Vec<(&'n [u64], Vec<u8>)>> {
+    let runs: Vec<_> = numbers.chunk_by(|one, next| (*one..=one.saturating_add(near)).contains(next)).collect();
+    let place =
+        |run: &&[u64]| (block_offset(run[0]), vec![0; (run[run.len() - 1] - run[0] + 1) as usize * SEALED_BLOCK]);
+    let mut places: Vec<_> = runs.iter().map(place).collect();
     disk.read_past_memory(&mut places)?;
-    let mut found = Vec::with_capacity(list.blocks().len());
-    for (run, (_, bytes)) in runs.iter().zip(&places) {
-        for index in *run {
-            let (sealed, mut block) = (&bytes.as_chunks().0[(index - run[0]) as usize], [0; BLOCK]);
-            if cipher.open_block(*index, sealed, &mut block).is_err() {
-                return Ok(false);
-            }
-            found.push((*index, sealed));
-        }
-    }
-    Ok(CommitList::of(found) == *list)
+    Ok(runs.into_iter().zip(places).map(|(run, (_, bytes))| (run, bytes)).collect())
+}
+
+/// The blocks of these numbers, of bytes that begin with the first.
+fn blocks_of<'b>(numbers: &'b [u64], bytes: &'b [u8]) -> impl Iterator<Item = &'b [u8; SEALED_BLOCK]> {
+    let blocks = bytes.as_chunks().0;
+    numbers.iter().map(move |index| &blocks[(index - numbers[0]) as usize])
 }
 
 impl<D: Disk> redb::StorageBackend for SealedBackend<D> {

@@ -92,6 +92,9 @@ fn copy(path: &Path, key: &DataKey, old: &SealedDatabase, found: u32, schemas: &
     let checked = copied.check_records(super::Shapes::unknown(), None, &mut |_| {});
     copied.close();
     match checked {
+        Ok(_) if copied.is_reading_only() => {
+            Err(StoreError::Disk { reason: "the migrated copy could not be made durable".to_owned() })
+        }
         Ok(_) => Ok(()),
         Err(DumpError::Store(error)) => Err(error),
         Err(error) => Err(StoreError::Damaged { place: "the migrated store", reason: error.to_string() }),

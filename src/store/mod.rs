@@ -6,6 +6,7 @@
 
 #[doc(hidden)]
 pub mod backend;
+mod blocking;
 pub mod check;
 pub mod dump;
 mod error;
@@ -25,6 +26,7 @@ mod view;
 mod writer;
 
 pub use backend::FileState;
+pub use blocking::blocking;
 pub use error::StoreError;
 pub use facts::{bytes_held, lineage};
 pub use folder::make_folder;

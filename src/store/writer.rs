@@ -19,7 +19,7 @@ use tokio::sync::watch;
 use super::{
     Read, StoreError, Txn, View,
     backend::{self, SealedDatabase},
-    facts, figures,
+    blocking, facts, figures,
     migrate::{self, RELEASED, Schemas},
     queue::{self, Job, LastGroup, Queue, Step},
     rewrite::{self, Touched},
@@ -165,16 +165,23 @@ impl Store {
             Ok(txn) => read(&View::new(txn)),
             Err(error) => Err(StoreError::from_redb(error).into()),
         };
+        if result.is_err() {
+            self.look_after_failed_read(database);
+        }
+        result
+    }
+
+    /// Was it the reader who refused, or the disk?
+    fn look_after_failed_read(&self, database: Arc<SealedDatabase>) {
         let health = database.health();
         drop(database);
-        if result.is_err() && !health.is_sound() {
+        if !health.is_sound() {
             if let Some(place) = health.unread() {
                 tracing::error!(path = %self.path.display(), place, "a store cannot be read where it is damaged");
                 *self.trouble.lock() = Some(place);
             }
             self.reopen();
         }
-        result
     }
 
     /// The last read that failed since the store was opened, in words: damage, or a disk that does not answer.
@@ -196,10 +203,7 @@ impl Store {
         E: From<StoreError> + Send + 'static,
     {
         let store = Arc::clone(self);
-        match tokio::task::spawn_blocking(move || store.view(read)).await {
-            Ok(result) => result,
-            Err(_) => Err(StoreError::Panicked.into()),
-        }
+        blocking(move || store.view(read)).await?
     }
 
     /// Queues a command and waits until it is durable or refused.
@@ -217,6 +221,12 @@ impl Store {
         W: FnMut(&Txn<'_>) -> Result<T, E> + Send + 'static,
     {
         let (job, answer) = queue::job(weight, work);
+        self.push(job)?;
+        answer.await.unwrap_or_else(|_| Err(StoreError::Panicked.into()))
+    }
+
+    /// Queues a command, and begins to write if nobody does.
+    fn push(self: &Arc<Self>, job: Box<dyn Job>) -> Result<(), StoreError> {
         let first = self.queue.push(job).inspect_err(|error| {
             if matches!(error, StoreError::Overloaded) {
                 figures::OVERLOADED.fetch_add(1, Ordering::Relaxed);
@@ -226,7 +236,7 @@ impl Store {
             let store = Arc::clone(self);
             tokio::task::spawn_blocking(move || store.drain());
         }
-        answer.await.unwrap_or_else(|_| Err(StoreError::Panicked.into()))
+        Ok(())
     }
 
     /// Tells when something was committed: the value is the number of groups so far.

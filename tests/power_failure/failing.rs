@@ -13,6 +13,7 @@ use std::{
 };
 
 use parking_lot::Mutex;
+use redb::TableDefinition;
 use workrun::store::backend::{Disk, Place, SealedDatabase};
 
 use super::{
@@ -153,6 +154,11 @@ fn no_failing_call_costs_an_acknowledged_commit() {
     assert!(refused > 100, "{refused} of {tried}");
 }
 
+/// What the processes in between write.
+const ASIDE: TableDefinition<'_, u64, u64> = TableDefinition::new("aside");
+/// Rounds of every failing sync.
+const SEEDS: u64 = 12;
+
 /// Bytes that the system keeps or lets go of together.
 const PAGE: usize = 4096;
 
@@ -170,6 +176,10 @@ struct Remembered {
     syncs: usize,
     /// The sync that fails.
     failing: usize,
+    /// The sync in which the power goes.
+    cut: usize,
+    /// The power is gone: nothing is answered until it is back.
+    dark: bool,
     dice: Dice,
     /// Whether the disk is read past the memory when that is asked for.
     past_memory: bool,
@@ -178,7 +188,17 @@ struct Remembered {
 impl RememberedDisk {
     fn new(failing: usize, seed: u64, past_memory: bool) -> Self {
         let (memory, disk, dirty, dice) = (Vec::new(), Vec::new(), BTreeSet::new(), Dice(seed));
-        Self(Arc::new(Mutex::new(Remembered { memory, disk, dirty, syncs: 0, failing, dice, past_memory })))
+        Self(Arc::new(Mutex::new(Remembered {
+            memory,
+            disk,
+            dirty,
+            syncs: 0,
+            failing,
+            cut: 0,
+            dark: false,
+            dice,
+            past_memory,
+        })))
     }
 
     /// Another sync, soon, fails as well.
@@ -187,16 +207,17 @@ impl RememberedDisk {
         state.failing = state.syncs + 1 + state.dice.below(4) as usize;
     }
 
-    /// The power goes: of what was to be written some is, and the memory is gone. Then the disk is well.
+    /// The power goes in the middle of another sync, soon.
+    fn cut_soon(&self) {
+        let state = &mut *self.0.lock();
+        (state.failing, state.cut) = (0, state.syncs + 1 + state.dice.below(5) as usize);
+    }
+
+    /// The power goes. When it is back, the disk is well.
     fn lose_power(&self) {
         let state = &mut *self.0.lock();
-        for sector in std::mem::take(&mut state.dirty) {
-            if state.dice.below(2) == 0 {
-                let place = sector * SECTOR..((sector + 1) * SECTOR).min(state.memory.len());
-                state.disk[place.clone()].copy_from_slice(&state.memory[place]);
-            }
-        }
-        (state.memory, state.failing) = (state.disk.clone(), 0);
+        state.lose_power();
+        (state.failing, state.cut, state.dark) = (0, 0, false);
     }
 
     /// The system needs the room: all that it need not write is read from the disk from now on.
@@ -219,6 +240,23 @@ impl RememberedDisk {
     }
 }
 
+impl Remembered {
+    /// Of what was to be written some is, and the memory is gone.
+    fn lose_power(&mut self) {
+        for sector in std::mem::take(&mut self.dirty) {
+            if self.dice.below(2) == 0 {
+                let place = sector * SECTOR..((sector + 1) * SECTOR).min(self.memory.len());
+                self.disk[place.clone()].copy_from_slice(&self.memory[place]);
+            }
+        }
+        self.memory = self.disk.clone();
+    }
+
+    fn answers(&self) -> io::Result<()> {
+        if self.dark { Err(io::Error::other("there is no power")) } else { Ok(()) }
+    }
+}
+
 impl Disk for RememberedDisk {
     fn len(&self) -> io::Result<u64> {
         Ok(self.0.lock().memory.len() as u64)
@@ -227,6 +265,7 @@ impl Disk for RememberedDisk {
     fn read_exact_at(&self, out: &mut [u8], offset: u64) -> io::Result<()> {
         let start = usize::try_from(offset).unwrap();
         let state = self.0.lock();
+        state.answers()?;
         out.copy_from_slice(state.memory.get(start..start + out.len()).ok_or(io::ErrorKind::UnexpectedEof)?);
         Ok(())
     }
@@ -234,6 +273,7 @@ impl Disk for RememberedDisk {
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         let start = usize::try_from(offset).unwrap();
         let mut state = self.0.lock();
+        state.answers()?;
         state.memory[start..start + bytes.len()].copy_from_slice(bytes);
         state.dirty.extend(start / SECTOR..(start + bytes.len()).div_ceil(SECTOR));
         Ok(())
@@ -242,6 +282,7 @@ impl Disk for RememberedDisk {
     fn set_len(&self, len: u64) -> io::Result<()> {
         let len = usize::try_from(len).unwrap();
         let mut state = self.0.lock();
+        state.answers()?;
         state.memory.resize(len, 0);
         state.disk.resize(len, 0);
         state.dirty.retain(|sector| sector * SECTOR < len);
@@ -250,7 +291,13 @@ impl Disk for RememberedDisk {
 
     fn sync_data(&self) -> io::Result<()> {
         let state = &mut *self.0.lock();
+        state.answers()?;
         state.syncs += 1;
+        if state.syncs == state.cut {
+            state.lose_power();
+            state.dark = true;
+            return state.answers();
+        }
         let fails = state.syncs == state.failing;
         // Of all that is written at once it is a part that fails, of half a megabyte at most.
         let part = state.dice.below(4);
@@ -265,6 +312,7 @@ impl Disk for RememberedDisk {
 
     fn read_past_memory(&mut self, places: &mut [Place]) -> io::Result<()> {
         let state = self.0.lock();
+        state.answers()?;
         let held = if state.past_memory { &state.disk } else { &state.memory };
         for (offset, out) in places {
             let (start, length) = (usize::try_from(*offset).unwrap(), out.len());
@@ -274,24 +322,31 @@ impl Disk for RememberedDisk {
     }
 }
 
-/// Opens the store and commits nothing, as far as the disk lets it; then the process dies.
+/// Opens the store and commits twice what nobody asks for, as far as the disk lets it; then the process dies.
 fn begin_and_die(disk: &RememberedDisk) {
     let _ = catch_unwind(AssertUnwindSafe(|| {
         let Ok(store) = SealedDatabase::open_on(disk.clone(), &key(), CACHE) else { return };
-        let _ = store.begin_write().map(redb::WriteTransaction::commit);
+        for number in 0..2 {
+            let written = || -> Result<(), redb::Error> {
+                let transaction = store.begin_write()?;
+                transaction.open_table(ASIDE)?.insert(number, number)?;
+                Ok(transaction.commit()?)
+            };
+            let _ = written();
+        }
         #[expect(clippy::mem_forget, reason = "a process that dies runs no destructors")]
         std::mem::forget(store);
     }));
 }
 
-/// Each sync of a workload fails in its turn; the process ends (of every second round the next one meets another failure, and
-/// the power goes), another opens the store and goes on; and then the memory of what was never written is gone. Returns how
-/// often, and what was wrong.
+/// Each sync of a workload fails in its turn and the process ends. In a third of the rounds the next one meets another failure, and
+/// the power goes; in another third it does, and a third process is cut off in the middle of a sync. Then one opens the store and
+/// goes on; and then the memory of what was never written is gone. Returns how often, and what was wrong.
 fn after_failed_syncs(commits: usize, past_memory: bool) -> (usize, Vec<String>) {
     let (mut tried, mut failures) = (0, Vec::new());
     for failing in 1.. {
         let mut reached = false;
-        for seed in 0..6 {
+        for seed in 0..SEEDS {
             let disk = RememberedDisk::new(failing, seed, past_memory);
             let (acknowledged, history) = work(&disk, commits);
             if disk.0.lock().syncs < failing {
@@ -300,13 +355,19 @@ fn after_failed_syncs(commits: usize, past_memory: bool) -> (usize, Vec<String>)
             reached = true;
             let Some(acknowledged) = acknowledged else { continue };
             tried += 1;
-            if seed % 2 == 1 {
+            if seed % 3 > 0 {
                 disk.fail_again();
                 begin_and_die(&disk);
-                disk.lose_power();
+            }
+            if seed % 2 == 1 {
+                disk.evict_some();
             }
             if seed % 3 == 2 {
-                disk.evict_some();
+                disk.cut_soon();
+                begin_and_die(&disk);
+            }
+            if seed % 3 > 0 {
+                disk.lose_power();
             }
             let judged = catch_unwind(AssertUnwindSafe(|| {
                 let begun = (acknowledged + 1).min(history.len() - 1);

@@ -16,7 +16,7 @@ use std::{
 
 use parking_lot::Mutex;
 use rustix::{
-    fs::{Advice, FallocateFlags, OFlags, fadvise, fallocate, fcntl_getfl, fcntl_setfl},
+    fs::{Advice, AtFlags, FallocateFlags, OFlags, StatxFlags, fadvise, fallocate, fcntl_getfl, fcntl_setfl, statx},
     io::Errno,
 };
 
@@ -83,8 +83,7 @@ pub struct FileDisk {
     untouched: Mutex<Range<u64>>,
 }
 
-/// What the system reads from a disk into a program's own memory begins and ends at a multiple of this many bytes, there and
-/// here. Disks with larger blocks refuse.
+/// What is read with `O_DIRECT` begins and ends at a multiple of this many bytes, on the disk and in memory.
 const DIRECT: u64 = 4096;
 /// Disks answer several at once: this many threads ask,
 const READERS: usize = 8;
@@ -131,18 +130,35 @@ impl FileDisk {
         }
     }
 
+    /// Whether what is read with `O_DIRECT` comes from the disk. Some file systems take the flag and read from memory all the
+    /// same; those that do as they are told say so (statx(2), since Linux 6.1).
+    fn reads_direct(&self) -> bool {
+        statx(&self.file, c"", AtFlags::EMPTY_PATH, StatxFlags::DIOALIGN).is_ok_and(|told| {
+            told.stx_mask & StatxFlags::DIOALIGN.bits() != 0
+                && [told.stx_dio_offset_align, told.stx_dio_mem_align]
+                    .iter()
+                    .all(|&align| align > 0 && DIRECT.is_multiple_of(align.into()))
+        })
+    }
+
     /// Reads with `O_DIRECT` (open(2)).
     fn read_direct(&self, places: &mut [Place]) -> io::Result<()> {
         let flags = fcntl_getfl(&self.file)?;
         fcntl_setfl(&self.file, flags | OFlags::DIRECT)?;
+        let readers = READERS.min(places.len().div_ceil(READS_EACH));
+        let places = Mutex::new(places.iter_mut());
+        let next = || places.lock().next();
+        let read = || {
+            while let Some((offset, out)) = next() {
+                self.read_aligned(out, *offset)?;
+            }
+            Ok(())
+        };
         let result = thread::scope(|scope| {
-            let mut parts = places.chunks_mut(places.len().div_ceil(READERS).max(READS_EACH));
-            let read = |part: &mut [Place]| part.iter_mut().try_for_each(|(at, out)| self.read_aligned(out, *at));
-            let own = parts.next();
-            let others: Vec<_> = parts.map(|part| scope.spawn(move || read(part))).collect();
-            let result = own.map_or(Ok(()), read);
-            // One that panics takes this with it.
-            others.into_iter().fold(result, |result, other| {
+            let spawn = |_| thread::Builder::new().spawn_scoped(scope, read);
+            // As many as can be had.
+            let others: Vec<_> = (1..readers).map_while(|number| spawn(number).ok()).collect();
+            others.into_iter().fold(read(), |result, other| {
                 result.and(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
             })
         });
@@ -228,12 +244,11 @@ impl Disk for FileDisk {
     }
 
     fn read_past_memory(&mut self, places: &mut [Place]) -> io::Result<()> {
-        match self.read_direct(places) {
-            Err(error) if Errno::from_io_error(&error) == Some(Errno::INVAL) => {}
-            result => return result,
+        if self.reads_direct() {
+            return self.read_direct(places);
         }
-        // This file system cannot. So memory is to hold nothing: of all the file, for of a page that the system holds together
-        // with others it lets go only with those.
+        // So memory is to hold nothing: of all the file, for of a page that the system holds together with others it lets go
+        // only with those.
         fadvise(&self.file, 0, None, Advice::DontNeed)?;
         places.iter_mut().try_for_each(|(offset, out)| self.read_exact_at(out, *offset))
     }

@@ -3,7 +3,7 @@
 use askama::{Template, filters::HtmlSafe};
 
 use super::{
-    Chrome, Section,
+    Chrome,
     parts::{BoardHead, Due, DueState, Label, Person, Status},
 };
 use crate::web::words::Words;

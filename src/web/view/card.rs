@@ -3,7 +3,7 @@
 use askama::Template;
 
 use super::{
-    Chrome, Section,
+    Chrome,
     parts::{BoardHead, Due, Label, Moment, Person, Status, escape},
 };
 use crate::web::words::Words;
@@ -14,6 +14,12 @@ use crate::web::words::Words;
 pub struct CardPage<'a> {
     pub chrome: &'a Chrome,
     pub card: &'a Card,
+}
+
+impl CardPage<'_> {
+    fn drawer(&self) -> CardDrawer<'_> {
+        CardDrawer { chrome: self.chrome, card: self.card }
+    }
 }
 
 /// The same with `HX-Request`, and the answer to every change of the card: the drawer alone.

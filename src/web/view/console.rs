@@ -2,7 +2,7 @@
 
 use askama::Template;
 
-use super::{Chrome, Section, form::Input, people::Use};
+use super::{Chrome, form::Input, people::Use};
 
 /// `GET /console`.
 #[derive(Template)]

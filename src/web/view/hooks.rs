@@ -3,7 +3,7 @@
 use askama::Template;
 
 use super::{
-    Chrome, Section,
+    Chrome,
     form::{Choice, Input},
 };
 use crate::web::words::Words;

@@ -23,7 +23,7 @@ pub mod snapshots;
 
 use std::{borrow::Borrow, fmt};
 
-use askama::filters::HtmlSafe;
+use askama::{Template, filters::HtmlSafe};
 
 use crate::web::{assets, words::Words};
 
@@ -137,11 +137,37 @@ impl Chrome {
         )
     }
 
+    /// The menu beside the page.
+    #[must_use]
+    pub fn side(&self) -> Side<'_> {
+        Side { chrome: self }
+    }
+
+    /// The menu below the page, on a phone.
+    #[must_use]
+    pub fn tabs(&self) -> Tabs<'_> {
+        Tabs { chrome: self }
+    }
+
     /// `aria-current` for an entry of the menu.
     #[must_use]
     pub fn current(&self, section: Section) -> Current {
         Current(self.section == section)
     }
+}
+
+/// The menu beside a page: a template of its own, since what pages extend is compiled anew for each of them.
+#[derive(Template)]
+#[template(path = "side.html")]
+pub struct Side<'c> {
+    chrome: &'c Chrome,
+}
+
+/// The menu below a page, on a phone.
+#[derive(Template)]
+#[template(path = "tabs.html")]
+pub struct Tabs<'c> {
+    chrome: &'c Chrome,
 }
 
 /// A drawing from the sprite.

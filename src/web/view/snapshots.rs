@@ -2,7 +2,7 @@
 
 use askama::Template;
 
-use super::{Chrome, Section, console::State};
+use super::{Chrome, console::State};
 
 /// `GET /console/snapshots`.
 #[derive(Template)]
