@@ -162,8 +162,10 @@ impl Reader {
     }
 }
 
+/// What a sync or an opening does is done when it ends. All else is when it begins: by the time that a `close` is seen to end, another
+/// thread may have opened a file under its number.
 fn is_sync_or_open(call: &str) -> bool {
-    ["fsync(", "fdatasync(", "openat(", "close("].iter().any(|name| call.starts_with(name))
+    ["fsync(", "fdatasync(", "openat("].iter().any(|name| call.starts_with(name))
 }
 
 fn parse(text: &str) -> Option<Call<'_>> {

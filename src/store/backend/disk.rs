@@ -318,6 +318,38 @@ struct Overlay {
 
 const SECTOR: usize = 512;
 
+impl Overlay {
+    /// How many of so many bytes at `offset` are the disk's, as far as nothing is written over them.
+    fn shown_of(&self, offset: u64, length: usize) -> usize {
+        usize::try_from(self.shown.saturating_sub(offset)).unwrap_or(usize::MAX).min(length)
+    }
+
+    /// Reads what is written here over what `below` fills in, which is only called if there is something to fill.
+    fn read_exact_at(
+        &self,
+        out: &mut [u8],
+        offset: u64,
+        below: impl FnOnce(&mut [u8]) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let end = offset + out.len() as u64;
+        if end > self.len {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        let (from_disk, zeros) = out.split_at_mut(self.shown_of(offset, out.len()));
+        if !from_disk.is_empty() {
+            below(from_disk)?;
+        }
+        zeros.fill(0);
+        for (number, sector) in self.sectors.range(offset / SECTOR as u64..end.div_ceil(SECTOR as u64)) {
+            let start = number * SECTOR as u64;
+            let (from, to) = (start.max(offset), (start + SECTOR as u64).min(end));
+            out[narrow(from - offset)..narrow(to - offset)]
+                .copy_from_slice(&sector[narrow(from - start)..narrow(to - start)]);
+        }
+        Ok(())
+    }
+}
+
 impl<D: Disk> ReadOnlyDisk<D> {
     /// A layer over `disk` that takes the writes.
     ///
@@ -335,24 +367,7 @@ impl<D: Disk> Disk for ReadOnlyDisk<D> {
     }
 
     fn read_exact_at(&self, out: &mut [u8], offset: u64) -> io::Result<()> {
-        let over = self.over.lock();
-        let end = offset + out.len() as u64;
-        if end > over.len {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        let below = usize::try_from(over.shown.saturating_sub(offset)).unwrap_or(usize::MAX).min(out.len());
-        let (from_disk, zeros) = out.split_at_mut(below);
-        if !from_disk.is_empty() {
-            self.disk.read_exact_at(from_disk, offset)?;
-        }
-        zeros.fill(0);
-        for (number, sector) in over.sectors.range(offset / SECTOR as u64..end.div_ceil(SECTOR as u64)) {
-            let start = number * SECTOR as u64;
-            let (from, to) = (start.max(offset), (start + SECTOR as u64).min(end));
-            out[narrow(from - offset)..narrow(to - offset)]
-                .copy_from_slice(&sector[narrow(from - start)..narrow(to - start)]);
-        }
-        Ok(())
+        self.over.lock().read_exact_at(out, offset, |out| self.disk.read_exact_at(out, offset))
     }
 
     /// Writes are of whole sectors, as all of a sealed store's are.
@@ -384,9 +399,21 @@ impl<D: Disk> Disk for ReadOnlyDisk<D> {
         Ok(())
     }
 
-    /// Of what is written nothing is on the disk: it is for who has written nothing yet.
     fn read_past_memory(&mut self, places: &mut [Place]) -> io::Result<()> {
-        self.disk.read_past_memory(places)
+        let over = self.over.get_mut();
+        let below = |(offset, out): &Place| (*offset, vec![0; over.shown_of(*offset, out.len())]);
+        let mut found: Vec<Place> = places.iter().map(below).filter(|(_, bytes)| !bytes.is_empty()).collect();
+        self.disk.read_past_memory(&mut found)?;
+        let mut found = found.into_iter();
+        for (offset, out) in places {
+            over.read_exact_at(out, *offset, |out| {
+                if let Some((_, bytes)) = found.next() {
+                    out.copy_from_slice(&bytes);
+                }
+                Ok(())
+            })?;
+        }
+        Ok(())
     }
 }
 

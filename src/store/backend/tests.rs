@@ -536,11 +536,14 @@ fn zeros_are_written_ahead_of_small_writes() {
 fn what_is_written_over_a_read_only_disk_reads_back_from_memory() {
     let below = Bench::default();
     below.0.lock().bytes = vec![7; 2048];
-    let disk = ReadOnlyDisk::new(below.clone()).unwrap();
+    let mut disk = ReadOnlyDisk::new(below.clone()).unwrap();
     disk.write_all_at(&[1; 512], 512).unwrap();
     let mut out = [0; 1024];
     disk.read_exact_at(&mut out, 256).unwrap();
     assert_eq!((&out[..256], &out[256..768], &out[768..]), (&[7; 256][..], &[1; 512][..], &[7; 256][..]));
+    let mut places = [(2048, vec![9; 0]), (256, vec![9; 1024])];
+    disk.read_past_memory(&mut places).unwrap();
+    assert_eq!(places[1].1, out, "it reads the same past the memory of the disk below");
     disk.set_len(1024).unwrap();
     disk.set_len(4096).unwrap();
     disk.read_exact_at(&mut out, 3072).unwrap();
