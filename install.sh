@@ -9,10 +9,15 @@
 #   --public-url URL     the address that people type, such as https://work.example.jp
 #   --acme-contact MAIL  get certificates for that name from a public authority, which writes to this address
 #   --operator MAIL      who is to run the appliance: their sign-in link is printed
+#   --recovery-key-out FILE   write the recovery key there instead of showing it; move it off the machine
+#   --without-snapshot   upgrade a release that cannot take one any more
 #
 # An upgrade takes a snapshot first. If the new release does not come up, the one before it is put back; and the data from
-# that snapshot, if the old release cannot read it any more.
+# that snapshot, if the old release cannot read it any more. Cut off in the middle, it is finished by running it again.
+#
+# Ends with 0 when it is done, 1 when it failed, 2 when it was called wrongly.
 set -eu
+umask 022
 
 program=/usr/bin/workrun
 kept=/usr/lib/workrun
@@ -20,13 +25,14 @@ settings=/etc/workrun/config.toml
 key_file=/etc/workrun/root.key
 credential=/etc/credstore.encrypted/root-key
 data=/var/lib/workrun
-unit=/etc/systemd/system/workrun.service
+# Not in /etc: there stands what `systemctl edit --full` and `systemctl mask` make.
+unit=/usr/lib/systemd/system/workrun.service
 # What the unit needs: credentials that are sealed to the machine.
 systemd_least=252
 room_least_mib=512
 
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
-binary='' url='' contact='' operator='' yes='' uninstall=''
+binary='' url='' contact='' operator='' recovery_out='' without='' yes='' uninstall=''
 
 say() { printf '%s\n' "$*"; }
 step() { printf '\n* %s\n' "$*"; }
@@ -55,7 +61,8 @@ ask() {
 }
 
 agreed() {
-    somebody || return 0
+    [ -z "$yes" ] || return 0
+    somebody || wrong 'there is no terminal to ask on, so --yes is needed'
     printf '%s [y/N]: ' "$1"
     read -r answer || answer=''
     case $answer in y | Y | yes) ;; *) return 1 ;; esac
@@ -68,38 +75,44 @@ newer() { [ "$1" != "$2" ] && [ "$(printf '%s\n%s\n' "$1" "$2" | sort -V | tail 
 
 running() { systemctl is-active --quiet workrun; }
 
-# A command of the appliance, whether it runs or not; without it, the root key must be given.
-workrun() {
-    if running; then
-        "$program" "$@"
-    else
-        WORKRUN_ROOT_KEY=$(root_key) "$program" "$@"
-    fi
+# setting NAME: what the settings say, if they say it.
+setting() { sed -n "s/^$1 *= *\"\(.*\)\".*/\1/p" "$settings" 2>/dev/null | tail -n 1; }
+
+# Settings that an administrator has changed hold here too.
+obey_settings() {
+    value=$(setting data_dir) && data=${value:-$data}
+    value=$(setting root_key_file) && key_file=${value:-$key_file}
 }
 
-root_key() {
+# A command beside a service that does not run, as the service's user: what it writes is the service's.
+as_service() (
+    cd /
     if [ -e "$credential" ]; then
-        systemd-creds decrypt --name=root-key "$credential" -
-    elif [ -e "$key_file" ]; then
-        cat "$key_file"
+        WORKRUN_ROOT_KEY=$(systemd-creds decrypt --name=root-key "$credential" -) || exit 1
+        export WORKRUN_ROOT_KEY
     fi
-}
+    unset WORKRUN_DATA_DIR
+    export WORKRUN_CONFIG="$settings" XDG_CONFIG_HOME=/etc XDG_DATA_HOME=/var/lib
+    exec setpriv --reuid=workrun --regid=workrun --init-groups "$program" "$@"
+)
 
 # ---------------------------------------------------------------- looking
 
 parse() {
     while [ $# -gt 0 ]; do
         case $1 in
-            --binary | --public-url | --acme-contact | --operator)
+            --binary | --public-url | --acme-contact | --operator | --recovery-key-out)
                 [ $# -gt 1 ] || wrong "$1 needs a value"
                 case $1 in
                     --binary) binary=$2 ;;
                     --public-url) url=${2%/} ;;
                     --acme-contact) contact=$2 ;;
                     --operator) operator=$2 ;;
+                    --recovery-key-out) recovery_out=$2 ;;
                 esac
                 shift
                 ;;
+            --without-snapshot) without=1 ;;
             --yes) yes=1 ;;
             --uninstall) uninstall=1 ;;
             --help | -h)
@@ -119,7 +132,7 @@ look_at_machine() {
         'Nothing was changed. The program needs no installation: `workrun serve` runs it wherever you like.'
     present=$(systemctl --version | awk 'NR == 1 { print $2 }')
     [ "${present%%[!0-9]*}" -ge "$systemd_least" ] ||
-        die "systemd is $present, and the service needs $systemd_least or newer (Debian 12, Ubuntu 24.04, RHEL 9)." 'Nothing was changed.'
+        die "systemd is $present, and the service needs $systemd_least or newer (Debian 12, Ubuntu 24.04, RHEL 9.2)." 'Nothing was changed.'
 }
 
 look_for_binary() {
@@ -133,17 +146,20 @@ look_for_binary() {
     fi
     [ -n "$binary" ] || die 'There is no program beside this script.' \
         'Nothing was changed. Build it first, as yourself: cargo build --profile dist'
+    if [ -f "$binary" ]; then binary=$(realpath "$binary"); fi
     new=$(version_of "$binary") || true
-    [ -n "$new" ] || die "$binary does not run on this machine ($(uname -m))." 'Nothing was changed. Name another one with --binary.'
+    [ -n "$new" ] || die "$binary does not run here: it is for another machine than $(uname -m), or its file system lets nothing run." 'Nothing was changed. Name another one with --binary.'
     for file in workrun.service config.toml; do
         [ -f "$here/packaging/$file" ] || die "packaging/$file is missing beside this script." 'Nothing was changed.'
     done
 }
 
 look_for_room() {
-    room=$(df -Pk /var/lib | awk 'NR == 2 { print int($4 / 1024) }')
+    folder=$data
+    while [ ! -d "$folder" ]; do folder=$(dirname "$folder"); done
+    room=$(df -Pk "$folder" | awk 'NR == 2 { print int($4 / 1024) }')
     [ "$room" -ge "$room_least_mib" ] ||
-        die "There are $room MiB left for data in /var/lib; $room_least_mib are the least." 'Nothing was changed. Make room, and run this again.'
+        die "There are $room MiB left for data in $folder; $room_least_mib are the least." 'Nothing was changed. Make room, and run this again.'
 }
 
 # Whether something listens on the TCP port already.
@@ -176,7 +192,7 @@ leads_here() {
     addresses=$(getent ahosts "$1" | awk '{ print $1 }' | sort -u)
     for address in $addresses; do
         for own in $(hostname -I 2>/dev/null); do
-            if [ "$address" = "$own" ]; then return 0; fi
+            case $address in "$own" | 127.*) return 0 ;; esac
         done
     done
     return 1
@@ -195,11 +211,17 @@ public_name() {
 
 decide() {
     if [ -e "$settings" ]; then
-        say "$settings is there already and stays as it is."
-        return
+        if [ -e "$data/keyring" ] || [ -z "$url" ]; then
+            say "$settings is there already and stays as it is."
+            if [ -n "$url$contact" ]; then warn 'the address and the contact that were given are not used'; fi
+            url=''
+            return
+        fi
+        # Of an installation that came to nothing.
+        say "$settings will be moved to $settings.before."
     fi
     if somebody && [ -z "$url" ]; then
-        name=$(hostname -f 2>/dev/null || hostname)
+        name=$(hostname -f 2>/dev/null || uname -n)
         url=$(ask 'The address that people will type' "https://$name:8443")
     fi
     url=${url:-https://localhost:8443}
@@ -209,8 +231,18 @@ decide() {
     esac
     case $url in *['"\ |&']*) die "The address has characters that no address has: $url" 'Nothing was changed.' ;; esac
     case $contact in *['"\ |&']*) die "This is no mail address: $contact" 'Nothing was changed.' ;; esac
+    case ${url#https://} in
+        */* | *@* | *'?'* | *'#'*) die "The address is a name and perhaps a port, nothing behind it: $url" 'Nothing was changed.' ;;
+        '['*) ;;
+        *:*:*) die "An address of IPv6 stands in brackets, as in https://[2001:db8::1]; it is $url" 'Nothing was changed.' ;;
+    esac
     host=$(host_of "$url") listen_port=$(port_of "$url")
-    case $listen_port in '' | *[!0-9]*) die "The address has no usable port: $url" 'Nothing was changed.' ;; esac
+    case $listen_port in
+        '' | *[!0-9]* | ??????*) listen_port=0 ;;
+    esac
+    if [ "$listen_port" -lt 1 ] || [ "$listen_port" -gt 65535 ]; then
+        die "The address has no usable port: $url" 'Nothing was changed.'
+    fi
     if somebody && [ -z "$contact" ] && public_name "$host" && [ "$listen_port" = 443 ]; then
         say 'A public authority (Let'\''s Encrypt) can certify it, if port 443 of that name leads to this machine from the internet.'
         contact=$(ask 'Mail address for the authority; empty for the appliance'\''s own certificate' '')
@@ -256,7 +288,10 @@ put() {
 
 write_settings() {
     mkdir -p "$(dirname "$settings")"
-    [ ! -e "$settings" ] || return 0
+    if [ -e "$settings" ]; then
+        [ -n "$url" ] || return 0
+        mv -f "$settings" "$settings.before"
+    fi
     listen="\"0.0.0.0:$listen_port\""
     # Addresses of IPv6 can be had only where there are any.
     if [ -s /proc/net/if_inet6 ]; then listen="$listen, \"[::]:$listen_port\""; fi
@@ -264,9 +299,6 @@ write_settings() {
         "$here/packaging/config.toml" >"$settings.new"
     if [ -n "$contact" ]; then
         sed -i "s|^#acme_contact = .*|acme_contact = \"$contact\"|" "$settings.new"
-    fi
-    if [ -e "$key_file" ]; then
-        sed -i "s|^#root_key_file = .*|root_key_file = \"$key_file\"|" "$settings.new"
     fi
     chmod 0644 "$settings.new"
     mv -f "$settings.new" "$settings"
@@ -284,29 +316,35 @@ make_root_key() {
             "or move $data away and restore from its snapshots with the recovery key (docs/guide/snapshots.md)."
     fi
     umask 077
-    mkdir -p "$(dirname "$credential")" "$(dirname "$key_file")"
-    if random_key | systemd-creds encrypt --name=root-key - "$credential.new" 2>/dev/null; then
+    mkdir -p "$(dirname "$key_file")"
+    chmod 0755 "$(dirname "$key_file")"
+    random_key >"$key_file.new"
+    # Bound to the machine, and not to the state of its firmware as well: an update of that would lock everybody out.
+    if [ -z "$(setting root_key_file)" ] && mkdir -p "$(dirname "$credential")" &&
+        systemd-creds encrypt --tpm2-pcrs= --name=root-key "$key_file.new" "$credential.new" 2>/dev/null &&
+        systemd-creds decrypt --name=root-key "$credential.new" - 2>/dev/null | cmp -s - "$key_file.new"; then
         mv -f "$credential.new" "$credential"
+        rm -f "$key_file.new"
         say "The root key is sealed to this machine: $credential"
     else
         rm -f "$credential.new"
-        random_key >"$key_file"
-        chown workrun: "$key_file"
-        say "This machine cannot seal keys, so the root key is a file: $key_file"
+        chown workrun: "$key_file.new"
+        mv -f "$key_file.new" "$key_file"
+        say "The root key is a file, since it is to be or since this machine cannot seal it: $key_file"
     fi
     umask 022
-    chmod 0755 "$(dirname "$key_file")"
 }
 
 # ---------------------------------------------------------------- starting
 
-# Whether it came up and stays.
+# Whether it came up and stays: a process that ends is begun again two seconds later.
 healthy() {
+    invocation=$(systemctl show -p InvocationID --value workrun)
     for _ in 1 2 3 4 5 6 7 8 9 10; do
         running || return 1
-        if "$program" status --json >/dev/null 2>&1; then
-            sleep 1
-            [ "$(systemctl show -p NRestarts --value workrun)" = 0 ]
+        if "$program" status --json 2>/dev/null | grep -Eq '"running": ?true'; then
+            sleep 4
+            running && [ "$(systemctl show -p InvocationID --value workrun)" = "$invocation" ]
             return
         fi
         sleep 1
@@ -318,7 +356,6 @@ start() {
     began=$(date +%s)
     systemctl daemon-reload
     systemctl reset-failed workrun 2>/dev/null || true
-    systemctl enable --quiet workrun
     systemctl restart workrun 2>/dev/null && healthy
 }
 
@@ -337,13 +374,16 @@ install_first() {
     make_user
     make_root_key
     step "Installing Workrun $new"
-    put "$binary" "$program" 0755
     write_settings
     put "$here/packaging/workrun.service" "$unit" 0644
+    put "$binary" "$program" 0755
     step 'Starting it'
+    systemctl daemon-reload
+    systemctl enable --quiet workrun
     if ! start; then
         said_last
-        die 'The service did not come up.' "What was installed stays. Look at $settings and at \`journalctl -u workrun\`, then: systemctl restart workrun"
+        systemctl stop workrun || true
+        die 'The service did not come up.' "What was installed stays. Look at $settings and at \`journalctl -u workrun\`, then run this again."
     fi
     farewell
 }
@@ -353,9 +393,12 @@ farewell() {
     address=$(sed -n 's/^public_url = "\(.*\)"/\1/p' "$settings")
     say "  Address         ${address:-see public_url in $settings}"
     if [ -n "$operator" ]; then
-        link=$("$program" sign-in-link "$operator" --operator --json | sed 's/.*"url": *"\([^"]*\)".*/\1/')
-        say "  First operator  $operator signs in, once, by"
-        say "                  $link"
+        if link=$("$program" sign-in-link "$operator" --operator --json); then
+            say "  First operator  $operator signs in, once, by"
+            say "                  $(printf '%s' "$link" | sed 's/.*"url": *"\([^"]*\)".*/\1/')"
+        else
+            say '  First operator  not made; run: workrun sign-in-link MAIL --operator'
+        fi
     else
         say '  First operator  workrun sign-in-link MAIL --operator'
     fi
@@ -365,8 +408,13 @@ farewell() {
     if ! grep -q '^smtp_host' "$settings"; then
         say "  Mail            is not set up: see smtp_host in $settings, then systemctl restart workrun"
     fi
+    if command -v firewall-cmd >/dev/null && firewall-cmd --state >/dev/null 2>&1; then
+        say "  Firewall        firewalld runs; it lets others in after: firewall-cmd --permanent --add-port=$(port_of "${address:-https://}")/tcp; firewall-cmd --reload"
+    fi
     if [ -z "$first" ]; then
         say '  Recovery key    the one that was taken before; `workrun keys recovery --test` tries your copy'
+    elif [ -n "$recovery_out" ]; then
+        "$program" keys recovery --out "$recovery_out" || warn 'no recovery key was taken; run `workrun keys recovery`'
     elif somebody; then
         step 'The recovery key, which opens the snapshots when this machine is gone. Write it down, and keep it elsewhere.'
         "$program" keys recovery || warn 'no recovery key was taken; run `workrun keys recovery`'
@@ -377,65 +425,101 @@ farewell() {
 
 # ---------------------------------------------------------------- upgrading
 
+# A snapshot taken by the command; its name is in $generation.
+snapshot() {
+    said=$("$@" snapshot --json) || return 1
+    printf '%s' "$said" | grep -Eq '"problems": ?\[\]' || { warn "the snapshot has problems: $said"; return 1; }
+    generation=$(printf '%s' "$said" | sed 's/.*"generation": *"\([^"]*\)".*/\1/')
+    say "  $generation"
+}
+
+no_snapshot() {
+    die 'No whole snapshot could be taken, so nothing was changed.' "See \`workrun status\`. When a snapshot succeeds, run this again; --without-snapshot does without."
+}
+
 upgrade() {
     old=$(version_of "$program") || true
-    if cmp -s "$binary" "$program" && cmp -s "$here/packaging/workrun.service" "$unit"; then
+    generation=''
+    if [ -e "$kept/unfinished" ]; then
+        # shellcheck disable=SC1091 # written below
+        . "$kept/unfinished"
+        say "An upgrade from ${old:-an older release} was cut off; it is finished now."
+    elif cmp -s "$binary" "$program" && cmp -s "$here/packaging/workrun.service" "$unit"; then
         say "Workrun $new is installed already."
-        running || start || { said_last; die 'It does not come up.'; }
+        running || say 'It does not run: systemctl start workrun'
         return
     fi
     if [ -n "$old" ] && newer "$old" "$new"; then
         die "Workrun $old is installed, and $new is older." "Nothing was changed. Older releases do not read newer data; to go back, restore a snapshot that was taken by the older one."
     fi
-    look_for_room
-    say "Workrun ${old:-(which does not run)} will be replaced by $new. A snapshot is taken first; while the service restarts, nobody is answered."
-    agreed 'Go on?' || die 'Nothing was changed.'
-    generation=''
-    if [ -n "$old" ] && [ -e "$data/keyring" ]; then
-        step 'Taking a snapshot'
-        taken_now=$(workrun snapshot --json) ||
-            die 'No snapshot could be taken, so nothing was changed.' 'See `workrun status`; when a snapshot succeeds, run this again.'
-        generation=$(printf '%s' "$taken_now" | sed 's/.*"generation": *"\([^"]*\)".*/\1/')
-        own_again
-        say "  $generation"
+    [ "$(systemctl is-enabled workrun 2>/dev/null)" != masked ] || die 'The service is masked.' 'Nothing was changed. First: systemctl unmask workrun'
+    ran=''
+    if running; then ran=1; fi
+    if [ ! -e "$kept/unfinished" ]; then
+        look_for_room
+        say "Workrun ${old:-(which does not run)} will be replaced by $new. A snapshot is taken first; while the service is stopped, nobody is answered."
+        agreed 'Go on?' || die 'Nothing was changed.'
+        if [ -z "$without" ]; then
+            step 'Taking a snapshot'
+            if [ -n "$ran" ]; then snapshot "$program" || no_snapshot; fi
+        fi
+    fi
+    # From here to the end nobody is to cut it off half-way.
+    trap '' INT HUP
+    systemctl stop workrun || true
+    if [ ! -e "$kept/unfinished" ]; then
+        chown -R workrun: "$data/"
+        # What was taken in since the first one; stores that did not change are linked.
+        if [ -z "$without" ] && ! snapshot as_service; then
+            [ -z "$ran" ] || systemctl start workrun || true
+            no_snapshot
+        fi
+        mkdir -p "$kept"
+        cp -p "$program" "$kept/workrun"
+        cp -p "$unit" "$kept/workrun.service"
+        printf "old='%s' generation='%s'\n" "$old" "$generation" >"$kept/unfinished.new"
+        sync
+        mv -f "$kept/unfinished.new" "$kept/unfinished"
     fi
     step "Installing Workrun $new"
-    mkdir -p "$kept"
-    rm -f "$kept/workrun" "$kept/workrun.service"
-    cp -p "$program" "$kept/workrun"
-    if [ -e "$unit" ]; then cp -p "$unit" "$kept/workrun.service"; fi
     put "$binary" "$program" 0755
     put "$here/packaging/workrun.service" "$unit" 0644
     step 'Restarting it'
     if start; then
+        rm -f "$kept/unfinished"
         say "Workrun $new runs. The release before it is kept in $kept."
+        [ -n "$ran" ] || say 'It did not run before; to stop it: systemctl stop workrun'
         return
     fi
     said_last
     go_back
 }
 
-# After a command that ran as root beside the service.
-own_again() { running || chown -R workrun: "$data"; }
+# A disk that is full takes no copy, but it takes a name.
+put_back() { put "$1" "$2" "$3" || mv -f "$1" "$2"; }
 
 go_back() {
     step "Workrun $new did not come up: going back to ${old:-what was there}"
     systemctl stop workrun || true
-    put "$kept/workrun" "$program" 0755
-    if [ -e "$kept/workrun.service" ]; then put "$kept/workrun.service" "$unit" 0644; fi
-    if start; then
-        die "Workrun $new did not come up. Workrun $old runs again, with all its data." 'Please report what it said above.'
+    put_back "$kept/workrun" "$program" 0755
+    put_back "$kept/workrun.service" "$unit" 0644
+    if as_service verify store >/dev/null 2>&1 || [ -z "$generation" ]; then
+        back=''
+        if start; then back=1; fi
+        rm -f "$kept/unfinished"
+        [ -z "$back" ] || die "Workrun $new did not come up. Workrun $old runs again, with all its data." 'Please report what it said above.'
+        said_last
+        die 'The release before it does not come up either.' "Nothing was restored: all data is where it was, in $data." 'Look at what it said above, then: systemctl restart workrun'
     fi
-    [ -n "$generation" ] || { said_last; die 'The release before it does not come up either.' "All data is where it was, in $data."; }
-    step "It cannot read the data any more: restoring $generation"
-    systemctl stop workrun || true
-    if WORKRUN_ROOT_KEY=$(root_key) "$program" restore "$generation" --yes --keep-tokens && own_again && start; then
+    step "It cannot read all of the data any more: restoring $generation, taken when the service had stopped"
+    if as_service restore "$generation" --yes --keep-tokens && start; then
+        rm -f "$kept/unfinished"
         die "Workrun $new did not come up. Workrun $old runs again, with the data of the snapshot taken just before ($generation)." \
-            "What the new release had made of it is kept in $data. Everybody has to sign in again."
+            'Everybody has to sign in again. What the new release took in, if anything, is only in the folder named above; do not delete it before you have looked.'
     fi
     said_last
     die 'The release before it does not come up either.' \
-        "All data is in $data, and in its snapshots; the newest is $generation. docs/guide/snapshots.md says how to restore it."
+        "All data is in $data and its snapshots; the newest is $generation. docs/guide/snapshots.md says how to restore it."
 }
 
 # ---------------------------------------------------------------- uninstalling
@@ -451,7 +535,7 @@ remove() {
     say "  settings            /etc/workrun"
     say "  root key            $(if [ -e "$credential" ]; then printf '%s' "$credential"; else printf '%s' "$key_file"; fi)"
     say '  the user            workrun'
-    say 'Install it again to go on where it stopped. Without the root key or the recovery key nobody can read the data.'
+    say 'Install it again to go on where it stopped, with this release: only the upgrade of an installed one can go back. Without the root key or the recovery key nobody can read the data.'
 }
 
 parse "$@"
@@ -461,4 +545,5 @@ if [ -n "$uninstall" ]; then
     exit 0
 fi
 look_for_binary
-if [ -e "$program" ]; then upgrade; else install_first; fi
+obey_settings
+if [ -e "$program" ] && [ -e "$unit" ] && [ -e "$settings" ] && [ -e "$data/keyring" ]; then upgrade; else install_first; fi
