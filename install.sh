@@ -280,10 +280,8 @@ make_user() {
 
 # put FILE TO MODE: in one step, so that whoever looks sees the old one or the new one.
 put() {
-    mkdir -p "$(dirname "$2")"
-    install -m "$3" "$1" "$2.new"
-    sync "$2.new"
-    mv -f "$2.new" "$2"
+    # Joined: where its failure is dealt with, the shell would go on after one.
+    mkdir -p "$(dirname "$2")" && install -m "$3" "$1" "$2.new" && sync "$2.new" && mv -f "$2.new" "$2"
 }
 
 write_settings() {
@@ -540,10 +538,10 @@ remove() {
 
 parse "$@"
 look_at_machine
+obey_settings
 if [ -n "$uninstall" ]; then
     remove
     exit 0
 fi
 look_for_binary
-obey_settings
 if [ -e "$program" ] && [ -e "$unit" ] && [ -e "$settings" ] && [ -e "$data/keyring" ]; then upgrade; else install_first; fi

@@ -20,7 +20,7 @@ pub(super) struct Pending {
 
 /// Blocks that are listed at most, where a list could hold [`LISTED_MAX`]: to write more takes so long that a second sync is
 /// hardly noticed, and to look for them after a crash longer than opening the file should.
-const LISTS_MAX: usize = 128;
+const WORTH_LISTING: usize = 128;
 /// Sealed bytes whose memory is kept.
 const KEPT: usize = 64 * SEALED_BLOCK;
 
@@ -57,7 +57,7 @@ impl Pending {
 
     /// Whether the waiting blocks are all that was done since the last sync, and not too many for a list.
     pub fn are_all(&self) -> bool {
-        !self.more && !self.lost && (1..=LISTS_MAX).contains(&self.blocks.len())
+        !self.more && !self.lost && (1..=WORTH_LISTING).contains(&self.blocks.len())
     }
 
     /// Whether nothing waits, and nothing else was done since the last sync.
